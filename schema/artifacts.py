@@ -1,0 +1,115 @@
+"""Files that outlive a process: put whole or not at all, opened by reference, verified by checksum.
+
+Any fsspec store; a plain folder by default. A file appears under its name only when all its bytes are there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from schema.documents import ArtifactRef
+from schema.errors import ArtifactError
+
+_CHUNK_BYTES = 1 << 20
+
+
+def _checked(path: str) -> str:
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or "\\" in path:
+        message = f"artifact path {path!r} leaves its folder"
+        raise ValueError(message)
+    return str(pure)
+
+
+class Artifacts:
+    """A store of files below one root URL, such as `file:///srv/ytempire` or `s3://bucket/prefix`."""
+
+    def __init__(self, url: str) -> None:
+        """Open the store; a bare path is a folder on this machine."""
+        self._fs, self._root = fsspec.core.url_to_fs(url)
+        self._local = isinstance(self._fs, LocalFileSystem)
+
+    def _at(self, path: str) -> str:
+        return f"{self._root.rstrip('/')}/{_checked(path)}"
+
+    def put(self, source: Path, path: str) -> ArtifactRef:
+        """Store the local file `source` under `path`, replacing what was there in one step."""
+        target = self._at(path)
+        digest, size_bytes = _digest(source)
+        part = f"{target}.{uuid.uuid4().hex[:8]}.part"
+        self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            self._fs.put_file(str(source), part)
+            if self._local:
+                Path(part).replace(target)
+            else:
+                self._fs.mv(part, target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._fs.rm_file(part)
+            message = f"cannot store {path}: {error}"
+            raise ArtifactError(message) from error
+        return ArtifactRef(path=path, size_bytes=size_bytes, sha256=digest)
+
+    @contextlib.contextmanager
+    def local(self, ref: ArtifactRef) -> Iterator[Path]:
+        """A local path to read the file from, verified; a copy where the store is elsewhere.
+
+        Raises ArtifactError when the file is missing or its bytes are not those that were stored.
+        """
+        if self._local:
+            path = Path(self._at(ref.path))
+            _verify(path, ref)
+            yield path
+            return
+        with TemporaryDirectory(prefix="ytempire-") as folder:
+            path = Path(folder) / PurePosixPath(ref.path).name
+            try:
+                self._fs.get_file(self._at(ref.path), str(path))
+            except OSError as error:
+                message = f"cannot fetch {ref.path}: {error}"
+                raise ArtifactError(message) from error
+            _verify(path, ref)
+            yield path
+
+    def location(self, path: str) -> str:
+        """Where `path` is, in words a person can use: a folder's own path, or the store's URL."""
+        return self._at(path) if self._local else str(self._fs.unstrip_protocol(self._at(path)))
+
+    def remove_below(self, folder: str) -> None:
+        """Remove `folder` and all in it; nothing there is fine."""
+        target = self._at(folder)
+        if self._local:
+            shutil.rmtree(target, ignore_errors=True)
+        elif self._fs.exists(target):
+            self._fs.rm(target, recursive=True)
+
+
+def _digest(path: Path) -> tuple[str, int]:
+    digest, size_bytes = hashlib.sha256(), 0
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK_BYTES):
+            digest.update(chunk)
+            size_bytes += len(chunk)
+    return digest.hexdigest(), size_bytes
+
+
+def _verify(path: Path, ref: ArtifactRef) -> None:
+    try:
+        digest, size_bytes = _digest(path)
+    except OSError as error:
+        message = f"artifact {ref.path} cannot be read: {error.strerror}"
+        raise ArtifactError(message) from error
+    if digest != ref.sha256:
+        got, stored = f"{size_bytes} bytes, sha256 {digest[:12]}", f"{ref.size_bytes} bytes, {ref.sha256[:12]}"
+        message = f"artifact {ref.path} has changed: it is {got}; stored were {stored}"
+        raise ArtifactError(message)

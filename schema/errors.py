@@ -1,0 +1,40 @@
+"""The ways in which work can fail; the class decides what happens next, never the caller.
+
+Retryable is tried again later, permanent ends the video with its reason, refused is an event that never became work.
+A docstring here is the message an operator reads when nothing better is known.
+"""
+
+from __future__ import annotations
+
+
+class PipelineError(Exception):
+    """Something failed in the pipeline."""
+
+    def __init__(self, message: str = "", *, hint: str = "") -> None:
+        super().__init__(message or type(self).__doc__ or "")
+        #: What to do about it, in one line; empty when nothing is known.
+        self.hint = hint
+
+
+class RetryableError(PipelineError):
+    """A passing failure: the same attempt may succeed later."""
+
+
+class PermanentError(PipelineError):
+    """The same input will fail again: the video fails with this reason."""
+
+
+class RefusedError(PipelineError):
+    """An event was refused before it became work; `hint` is a right line to copy."""
+
+
+class ConfigurationError(PipelineError):
+    """A setting or a server cannot be used as it is; nothing was started."""
+
+
+class RecordUnavailableError(RetryableError):
+    """Postgres cannot be reached or cannot write at the moment."""
+
+
+class ArtifactError(RetryableError):
+    """A stored file is missing or is not what was stored."""

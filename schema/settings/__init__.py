@@ -1,0 +1,1 @@
+"""The settings of a process: four groups of values, read from the environment."""

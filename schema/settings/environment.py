@@ -1,0 +1,81 @@
+"""Reads the settings from the environment, and says what it got when it cannot.
+
+Every field of the four groups is `YTEMPIRE_` plus its name in capitals; the two server addresses keep the names that
+the whole field uses, `REDIS_URL` and `DATABASE_URL`. An empty variable counts as not set.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import get_type_hints
+
+import msgspec
+
+from schema.errors import ConfigurationError
+from schema.settings.limits import Limits
+from schema.settings.providers import Providers
+from schema.settings.servers import Servers
+from schema.settings.video import Video
+
+PREFIX = "YTEMPIRE_"
+_UNPREFIXED = {"redis_url": "REDIS_URL", "database_url": "DATABASE_URL"}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """All settings of a process, in their four groups."""
+
+    servers: Servers = Servers()
+    limits: Limits = Limits()
+    providers: Providers = Providers()
+    video: Video = Video()
+
+
+class Variable(msgspec.Struct, frozen=True):
+    """One setting as the environment names it."""
+
+    name: str
+    group: str
+    field: str
+    default: str
+    description: str
+
+
+def variables() -> Iterator[Variable]:
+    """Every setting there is, in the order of the groups."""
+    for group, kind in get_type_hints(Settings).items():
+        hints = get_type_hints(kind, include_extras=True)
+        for field in msgspec.structs.fields(kind):
+            name = _UNPREFIXED.get(field.name, PREFIX + field.name.upper())
+            description = hints[field.name].__metadata__[0].description
+            yield Variable(name, group, field.name, str(field.default), description)
+
+
+def read(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings that this environment asks for.
+
+    Raises ConfigurationError, naming the variable, what was got and what was expected; unknown names with our prefix
+    are refused too, since a misspelt setting is one that silently does not apply.
+    """
+    environ = os.environ if environ is None else environ
+    known = {variable.name: variable for variable in variables()}
+    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
+    if unknown:
+        message = f"there is no setting {unknown[0]}"
+        raise ConfigurationError(message, hint="the settings are listed in .env.example")
+    groups: dict[str, dict[str, str]] = {}
+    for variable in known.values():
+        if value := environ.get(variable.name, ""):
+            groups.setdefault(variable.group, {})[variable.field] = value
+            _check(variable, value)
+    return msgspec.convert(groups, Settings, strict=False)
+
+
+def _check(variable: Variable, value: str) -> None:
+    kind = get_type_hints(Settings)[variable.group]
+    try:
+        msgspec.convert({variable.field: value}, kind, strict=False)
+    except msgspec.ValidationError as error:
+        expected = str(error).split(" - at ")[0]
+        message = f"{variable.name} is {value!r}: {expected} ({variable.description}; default {variable.default!r})"
+        raise ConfigurationError(message, hint="see .env.example") from None

@@ -1,0 +1,34 @@
+"""Where the servers are, how much of them one process may use, and how long a lease lasts."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class Servers(msgspec.Struct, frozen=True, kw_only=True):
+    """Addresses, ports, pools and leases; the names in the environment are the field names with the prefix."""
+
+    redis_url: Annotated[str, Meta(description="Redis or Valkey; empty: ours, on the port below")] = ""
+    database_url: Annotated[str, Meta(description="Postgres; empty: ours, on the port below")] = ""
+    redis_port: Annotated[int, Meta(ge=1, le=65535, description="port of our Valkey")] = 6379
+    postgres_port: Annotated[int, Meta(ge=1, le=65535, description="port of our Postgres")] = 5432
+    gateway_port: Annotated[int, Meta(ge=1, le=65535, description="port of the HTTP gateway")] = 8000
+    metrics_port: Annotated[
+        int, Meta(ge=1, le=65535, description="exporter of the Procfile's first process; the next line is one higher")
+    ] = 9101
+    metrics_host: Annotated[str, Meta(description="address the exporters listen on")] = "127.0.0.1"
+    db_pool_min: Annotated[int, Meta(ge=1, description="Postgres connections a process keeps")] = 1
+    db_pool_max: Annotated[int, Meta(ge=1, description="Postgres connections a process may open")] = 4
+    data_dir: Annotated[str, Meta(description="everything that is kept: servers, artifacts, films, logs")] = "data"
+    artifacts_url: Annotated[
+        str, Meta(description="where files are stored (fsspec URL); empty: the data directory")
+    ] = ""
+    lease_s: Annotated[
+        float, Meta(ge=0.2, description="seconds after which a silent worker's work is looked at again")
+    ] = 5.0
+    block_s: Annotated[float, Meta(gt=0, description="seconds one blocking read waits")] = 2.0
+    guardian_tick_s: Annotated[float, Meta(gt=0, description="seconds between two looks of a guardian")] = 2.0
+    retention_days: Annotated[float, Meta(gt=0, description="days that streams and receipts are kept at least")] = 7.0

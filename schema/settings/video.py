@@ -1,0 +1,31 @@
+"""What a film looks and sounds like, and what quality accepts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+
+class Video(msgspec.Struct, frozen=True, kw_only=True):
+    """Size, rate, bitrate, loudness and the thresholds of the quality check."""
+
+    video_quality: Annotated[Literal["720p", "1080p"], Meta(description="short side of the frame; 720p or 1080p")] = (
+        "1080p"
+    )
+    fps: Annotated[int, Meta(ge=10, le=60, description="frames a second")] = 30
+    crf: Annotated[
+        int, Meta(ge=0, le=51, description="constant rate factor of libx264; lower is better and larger")
+    ] = 23
+    preset: Annotated[str, Meta(description="preset of libx264")] = "veryfast"
+    audio_bitrate: Annotated[Literal["128k", "192k"], Meta(description="bitrate of the AAC track")] = "192k"
+    loudness_lufs: Annotated[float, Meta(ge=-40, le=0, description="integrated loudness of a film")] = -14.0
+    true_peak_dbtp: Annotated[float, Meta(ge=-20, le=0, description="highest true peak of a film")] = -1.0
+    loudness_tolerance_lu: Annotated[float, Meta(gt=0, description="how far quality lets the loudness be off")] = 1.0
+    black_max_s: Annotated[float, Meta(gt=0, description="longest black stretch quality accepts")] = 0.3
+    freeze_max_s: Annotated[float, Meta(gt=0, description="longest frozen stretch quality accepts")] = 1.0
+    silence_max_s: Annotated[float, Meta(gt=0, description="longest silence quality accepts beyond planned pauses")] = (
+        1.5
+    )
+    sync_max_ms: Annotated[float, Meta(gt=0, description="how far the voice may be off its plan")] = 40.0

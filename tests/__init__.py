@@ -1,0 +1,1 @@
+"""Tests: unit, integration, acceptance; real servers, real files, signals instead of sleeps."""
