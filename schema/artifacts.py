@@ -60,6 +60,24 @@ class Artifacts:
             raise ArtifactError(message) from error
         return ArtifactRef(path=path, size_bytes=size_bytes, sha256=digest)
 
+    def promote(self, ref: ArtifactRef, path: str) -> ArtifactRef:
+        """Give a stored file a second, final name in one step; on a local disk its bytes are shared, not copied."""
+        source, target = self._at(ref.path), self._at(path)
+        part = f"{target}.{uuid.uuid4().hex[:8]}.part"
+        self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            if self._local:
+                _link_or_copy(Path(source), Path(part))
+                Path(part).replace(target)
+            else:
+                self._fs.cp_file(source, target)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                self._fs.rm_file(part)
+            message = f"cannot store {path}: {error}"
+            raise ArtifactError(message) from error
+        return ArtifactRef(path=path, size_bytes=ref.size_bytes, sha256=ref.sha256)
+
     @contextlib.contextmanager
     def local(self, ref: ArtifactRef) -> Iterator[Path]:
         """A local path to read the file from, verified; a copy where the store is elsewhere.
@@ -92,6 +110,13 @@ class Artifacts:
             shutil.rmtree(target, ignore_errors=True)
         elif self._fs.exists(target):
             self._fs.rm(target, recursive=True)
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    try:
+        target.hardlink_to(source)
+    except OSError:  # a file system without hard links
+        shutil.copyfile(source, target)
 
 
 def _digest(path: Path) -> tuple[str, int]:

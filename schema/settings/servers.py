@@ -32,3 +32,18 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
     block_s: Annotated[float, Meta(gt=0, description="seconds one blocking read waits")] = 2.0
     guardian_tick_s: Annotated[float, Meta(gt=0, description="seconds between two looks of a guardian")] = 2.0
     retention_days: Annotated[float, Meta(gt=0, description="days that streams and receipts are kept at least")] = 7.0
+
+    @property
+    def redis_address(self) -> str:
+        """The Redis to use: the one that was named, else ours."""
+        return self.redis_url or f"redis://127.0.0.1:{self.redis_port}/0"
+
+    @property
+    def database_address(self) -> str:
+        """The Postgres to use: the one that was named, else ours."""
+        return self.database_url or f"postgresql://ytempire@127.0.0.1:{self.postgres_port}/ytempire"
+
+    @property
+    def artifacts_address(self) -> str:
+        """Where files are stored: the URL that was named, else the data directory."""
+        return self.artifacts_url or self.data_dir

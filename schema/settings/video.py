@@ -29,3 +29,10 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
         1.5
     )
     sync_max_ms: Annotated[float, Meta(gt=0, description="how far the voice may be off its plan")] = 40.0
+
+
+def frame_size(video: Video, aspect: str) -> tuple[int, int]:
+    """Width and height in pixels of a film of this aspect."""
+    short = int(video.video_quality.removesuffix("p"))
+    long = short * 16 // 9
+    return (short, long) if aspect == "9:16" else (long, short)

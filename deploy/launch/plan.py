@@ -1,0 +1,112 @@
+"""What a factory consists of: the servers it must bring itself, and the processes of the Procfile, with their ports.
+
+A plan starts nothing; it refuses a port that is taken before anything is started, naming the setting.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from deploy.launch import postgres, procfile, valkey
+from deploy.launch.ports import is_free, next_free
+from deploy.launch.probes import exporter_answers
+from deploy.launch.program import Program
+from schema.errors import ConfigurationError
+from schema.settings.servers import Servers
+
+#: Where the packages are: what a child needs on its Python path.
+ROOT = Path(__file__).resolve().parents[2]
+PROCFILE = ROOT / "Procfile"
+_POLL_S = 0.05
+
+
+class NeededPort(msgspec.Struct, frozen=True):
+    """A port that something of ours will listen on."""
+
+    port: int
+    setting: str
+    user: str
+    #: What to do instead, beside choosing another port.
+    instead: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Servers, processes, ports and addresses of one factory."""
+
+    servers: tuple[Program, ...]
+    workers: tuple[Program, ...]
+    ports: tuple[NeededPort, ...]
+    redis_url: str
+    database_url: str
+
+    def refuse_taken_ports(self, *, patience_s: float = 0.0) -> None:
+        """Raise ConfigurationError for a port that is still taken after `patience_s` seconds."""
+        until_s = time.monotonic() + patience_s
+        for needed in self.ports:
+            while not is_free(needed.port):
+                if time.monotonic() > until_s:
+                    raise _taken(needed)
+                time.sleep(_POLL_S)
+
+
+def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> Plan:
+    """The factory that these settings ask for; servers whose URL is set are somebody else's and are not started.
+
+    Raises ConfigurationError for a Procfile or a server that cannot be used.
+    """
+    data_dir = data_dir.absolute()
+    servers, ports = [], []
+    if not settings.redis_url:
+        servers.append(valkey.valkey(data_dir / "valkey", settings.redis_port))
+        instead = f"set REDIS_URL={valkey.url(settings.redis_port)} to use the server that is there"
+        ports.append(NeededPort(settings.redis_port, "YTEMPIRE_REDIS_PORT", "our Valkey", instead))
+    if not settings.database_url:
+        servers.append(postgres.postgres(data_dir / "postgres", settings.postgres_port))
+        instead = f"set DATABASE_URL={postgres.url(settings.postgres_port)} to use the server that is there"
+        ports.append(NeededPort(settings.postgres_port, "YTEMPIRE_POSTGRES_PORT", "our Postgres", instead))
+    redis_url = settings.redis_address
+    database_url = settings.database_address
+    environ = {
+        "REDIS_URL": redis_url,
+        "DATABASE_URL": database_url,
+        "YTEMPIRE_DATA_DIR": str(data_dir),
+        "YTEMPIRE_ARTIFACTS_URL": settings.artifacts_url,
+        "PYTHONPATH": str(ROOT),
+        "PYTHONUNBUFFERED": "1",
+    }
+    lines = procfile.read(procfile_path)
+    return Plan(
+        servers=tuple(servers),
+        workers=tuple(_workers(lines, settings, environ)),
+        ports=(*ports, *_exporters(lines, settings)),
+        redis_url=redis_url,
+        database_url=database_url,
+    )
+
+
+def _workers(lines: tuple[procfile.Line, ...], settings: Servers, environ: dict[str, str]) -> Iterator[Program]:
+    for port, line in enumerate(lines, start=settings.metrics_port):
+        yield Program(
+            name=line.name,
+            argv=line.argv,
+            environ={**environ, "YTEMPIRE_METRICS_PORT": str(port)},
+            answers=partial(exporter_answers, port, settings.metrics_host),
+        )
+
+
+def _exporters(lines: tuple[procfile.Line, ...], settings: Servers) -> Iterator[NeededPort]:
+    for port, line in enumerate(lines, start=settings.metrics_port):
+        yield NeededPort(port, "YTEMPIRE_METRICS_PORT", f"the exporter of {line.name}")
+
+
+def _taken(needed: NeededPort) -> ConfigurationError:
+    other = f"choose another one with {needed.setting}={next_free(needed.port)}"
+    return ConfigurationError(
+        f"port {needed.port}, for {needed.user} ({needed.setting}), is taken by another program",
+        hint=f"{needed.instead}, or {other}" if needed.instead else other,
+    )

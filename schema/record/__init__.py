@@ -1,0 +1,1 @@
+"""The record: Postgres holds the truth, one class per subject, each given the pool."""

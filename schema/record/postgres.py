@@ -1,0 +1,126 @@
+"""One pool of Postgres connections, and transactions that wait out an outage.
+
+A transaction given to `run` is repeated until Postgres takes it: it must therefore be harmless to do twice. Nothing is
+decided while Postgres is away; `steady_for_s` tells how long it has been back, since no lease may expire before its
+owner had the time to renew it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias, TypeVar
+
+import asyncpg
+import msgspec
+import structlog
+
+from schema.clock import Clock, SystemClock
+from schema.record.migrations import migrate
+from schema.settings.servers import Servers
+
+Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+T = TypeVar("T")
+
+APP_ROLE = "ytempire_app"
+_COMMAND_TIMEOUT_S = 30.0
+_WAIT_MIN_S, _WAIT_MAX_S = 0.05, 2.0
+_log = structlog.get_logger(__name__)
+
+#: Failures of the server or of the way to it: the same transaction may succeed a moment later.
+_PASSING: tuple[type[Exception], ...] = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.TransactionRollbackError,
+    asyncpg.QueryCanceledError,
+)
+#: asyncpg says by its own class, and by its words, that a connection was closed under a call.
+_LOOKED_AT: tuple[type[Exception], ...] = (*_PASSING, asyncpg.InterfaceError)
+
+
+async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Documents travel as JSON text of msgspec, undecoded."""
+    await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_as_text, decoder=_as_bytes)
+
+
+def _as_text(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _as_bytes(value: str) -> bytes:
+    return value.encode()
+
+
+class Postgres:
+    """A pool for one process; every class of the record is given it."""
+
+    def __init__(self, database_url: str, servers: Servers, *, process: str, clock: Clock | None = None) -> None:
+        """Nothing is opened yet; `process` becomes the application_name that operators see."""
+        self._url, self._servers, self._process = database_url, servers, process
+        self._clock = clock or SystemClock()
+        self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self._back_at_s = -math.inf
+
+    async def open(self) -> None:
+        """Bring the database up to date and open the pool; waits for the server as long as it takes."""
+        await self._patiently(lambda: migrate(self._url))
+        await self._patiently(self._open_once)
+
+    async def _open_once(self) -> None:
+        self._pool = await asyncpg.create_pool(
+            self._url,
+            min_size=self._servers.db_pool_min,
+            max_size=self._servers.db_pool_max,
+            command_timeout=_COMMAND_TIMEOUT_S,
+            init=_prepare,
+            server_settings={"application_name": f"ytempire {self._process}", "role": APP_ROLE, "timezone": "UTC"},
+        )
+
+    async def close(self) -> None:
+        """Close the pool; a server that does not answer is left after a moment."""
+        if self._pool is not None:
+            try:
+                await asyncio.wait_for(self._pool.close(), timeout=2)
+            except _LOOKED_AT:
+                self._pool.terminate()
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """Run `work` in one transaction, again and again while Postgres is away; it must be harmless to repeat."""
+
+        async def once() -> T:
+            assert self._pool is not None, "open() comes first"  # noqa: S101 - a mistake of ours, not of a user
+            async with self._pool.acquire() as connection, connection.transaction():
+                return await work(connection)
+
+        return await self._patiently(once)
+
+    def steady_for_s(self) -> float:
+        """Seconds since this process last found Postgres away; infinite when it never did."""
+        return self._clock.monotonic_s() - self._back_at_s
+
+    async def _patiently(self, once: Callable[[], Awaitable[T]]) -> T:
+        wait_s, away = _WAIT_MIN_S, False
+        while True:
+            try:
+                result = await once()
+            except _LOOKED_AT as error:
+                if isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error):
+                    raise  # a call that asyncpg refuses is a mistake of ours, no outage
+                if not away and not isinstance(error, asyncpg.TransactionRollbackError):
+                    _log.warning("postgres.away", error=f"{type(error).__name__}: {error}")
+                    away = True
+                await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
+                wait_s = min(2 * wait_s, _WAIT_MAX_S)
+                continue
+            if away:
+                self._back_at_s = self._clock.monotonic_s()
+                _log.info("postgres.back")
+            return result

@@ -1,0 +1,136 @@
+"""Every metric of the factory, and the exporter that Prometheus scrapes: one per process.
+
+A registry of our own, so nothing that a library registers appears by surprise. Counters begin at zero with their
+process; what must survive a restart is in the record.
+"""
+
+from __future__ import annotations
+
+import errno
+import threading
+import tomllib
+from pathlib import Path
+from wsgiref.simple_server import WSGIServer
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Enum,
+    Gauge,
+    Histogram,
+    Info,
+    PlatformCollector,
+    ProcessCollector,
+    start_http_server,
+)
+
+from schema import flow
+from schema.errors import ConfigurationError
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)
+PlatformCollector(registry=REGISTRY)
+
+#: Seconds; the runbook's limits of the stages are among them.
+_STAGE_BUCKETS_S = (0.1, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 180, 300, 600, 900, 1800)
+
+BUILD = Info("ytempire_build", "What is running", registry=REGISTRY)
+
+EVENTS_ACCEPTED = Counter("ytempire_events_accepted", "Events that were understood and committed", registry=REGISTRY)
+EVENTS_REJECTED = Counter(
+    "ytempire_events_rejected", "Events that were refused before they became work", registry=REGISTRY
+)
+
+#: Outcomes are those of the record's table stage_attempts: done, retried, failed, released, crashed, dropped.
+STAGE_ATTEMPTS = Counter(
+    "ytempire_stage_attempts",
+    "Attempts of a stage that ended, by how they ended",
+    ["stage", "outcome"],
+    registry=REGISTRY,
+)
+STAGE_SECONDS = Histogram(
+    "ytempire_stage_seconds",
+    "Seconds that a finished attempt of a stage took",
+    ["stage"],
+    buckets=_STAGE_BUCKETS_S,
+    registry=REGISTRY,
+)
+RETRIES = Counter(
+    "ytempire_retries", "Attempts that failed in a passing way and will be repeated", ["stage"], registry=REGISTRY
+)
+
+IN_HAND = Gauge("ytempire_videos_in_hand", "Videos that are admitted and have not ended", registry=REGISTRY)
+QUEUED = Gauge("ytempire_videos_queued", "Videos that are queued (the depth of the queue)", registry=REGISTRY)
+WAITING = Gauge("ytempire_videos_waiting", "Videos that wait beyond the queue's capacity", registry=REGISTRY)
+
+GATE = Enum(
+    "ytempire_gate",
+    "Whether this process takes work",
+    states=["open", "paused", "halted", "stopping"],
+    registry=REGISTRY,
+)
+
+#: Outcomes are those of the transport: settled, lost, gone.
+SETTLES = Counter(
+    "ytempire_settles", "Entries that were acknowledged, by what Redis answered", ["outcome"], registry=REGISTRY
+)
+REDELIVERED = Counter(
+    "ytempire_redelivered", "Entries that were delivered more than once", ["group"], registry=REGISTRY
+)
+FACTS_REPUBLISHED = Counter(
+    "ytempire_facts_republished", "Facts that integrity found missing from Redis", registry=REGISTRY
+)
+
+
+def version() -> str:
+    """The version of this program, as pyproject.toml has it."""
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
+    return str(tomllib.loads(text)["project"]["version"])
+
+
+for _stage in flow.STAGES:
+    STAGE_SECONDS.labels(_stage.name)
+    RETRIES.labels(_stage.name)
+
+
+class _Exporter:
+    """The one exporter of this process."""
+
+    server: WSGIServer | None = None
+    thread: threading.Thread | None = None
+
+
+def serve(host: str, port: int) -> int:
+    """Start the exporter; returns the port it listens on (another one than `port` only when that is 0).
+
+    Raises ConfigurationError, naming the setting, when it cannot listen there.
+    """
+    if _Exporter.server is not None:
+        raise RuntimeError("the exporter is running already: call stop() first")
+    BUILD.info({"version": version()})
+    try:
+        _Exporter.server, _Exporter.thread = start_http_server(port, host, registry=REGISTRY)
+    except OSError as error:
+        raise _cannot_listen(host, port, error) from None
+    return int(_Exporter.server.server_port)
+
+
+def stop() -> None:
+    """Stop the exporter and wait until its port is free; nothing running is fine."""
+    if _Exporter.server is None or _Exporter.thread is None:
+        return
+    _Exporter.server.shutdown()
+    _Exporter.server.server_close()
+    _Exporter.thread.join()
+    _Exporter.server = _Exporter.thread = None
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> ConfigurationError:
+    if error.errno == errno.EADDRINUSE:
+        message = f"port {port} on {host} is taken: the metrics exporter cannot listen there"
+    else:
+        message = f"the metrics exporter cannot listen on {host} port {port}: {error.strerror}"
+    hint = "set YTEMPIRE_METRICS_PORT (the first process's; the next line of the Procfile is one higher)"
+    if error.errno not in {errno.EADDRINUSE, errno.EACCES}:
+        hint = "set YTEMPIRE_METRICS_HOST to an address of this machine, such as 127.0.0.1"
+    return ConfigurationError(message, hint=hint)
