@@ -1,1 +1,1 @@
-"""Running the factory: the command line, its servers and processes, and what production needs."""
+"""Runs the factory and talks to it: the launcher, the command line, and what operators need around them."""

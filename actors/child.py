@@ -1,0 +1,93 @@
+"""Runs the renderer in a child process that can be ended at any moment without harming its neighbours.
+
+The child dies with this process, is asked to stop between two frames when a checkpoint raises, and is killed when it
+does not. It speaks in JSON lines: progress, then one result or one error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from asyncio.subprocess import PIPE, Process
+from typing import Literal, TypeVar
+
+import msgspec
+
+from actors.stage import Task
+from schema.errors import PermanentError, RetryableError
+
+Result = TypeVar("Result")
+_CHECK_S, _STOP_GRACE_S = 0.05, 2.0
+_LINE_BYTES = 1 << 20
+
+
+class ChildError(msgspec.Struct, frozen=True):
+    """What went wrong in the child, and whether trying again can help."""
+
+    kind: Literal["permanent", "retryable"]
+    message: str
+    hint: str = ""
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a child: progress, or its end."""
+
+    frame: int | None = None
+    of: int | None = None
+    result: msgspec.Raw = msgspec.Raw()
+    error: ChildError | None = None
+
+
+async def run(verb: str, order: msgspec.Struct, kind: type[Result], task: Task) -> Result:
+    """Let a child carry out `order`, keep the task's progress, and return its result.
+
+    Raises PermanentError or RetryableError as the child says, and whatever a checkpoint raises.
+    """
+    path = task.scratch / f"{verb}.json"
+    path.write_bytes(msgspec.json.encode(order))
+    child = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "actors.rendering", verb, str(path), stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES
+    )
+    listening = asyncio.create_task(_listen(child, task))
+    try:
+        while not listening.done():
+            task.checkpoint()
+            await asyncio.wait({listening}, timeout=_CHECK_S)
+        last = listening.result()
+        code = await child.wait()
+    finally:
+        listening.cancel()
+        await _end(child)
+    if last.error is not None:
+        error = PermanentError if last.error.kind == "permanent" else RetryableError
+        raise error(last.error.message, hint=last.error.hint)
+    if not bytes(last.result):
+        raise RetryableError(f"the {verb} child ended with code {code} and left no result")
+    return msgspec.json.decode(last.result, type=kind)
+
+
+async def _listen(child: Process, task: Task) -> Line:
+    assert child.stdout is not None  # noqa: S101 - it was started with a pipe
+    last = Line()
+    async for text in child.stdout:
+        try:
+            last = msgspec.json.decode(text, type=Line)
+        except msgspec.DecodeError:
+            continue  # a library's own words
+        if last.frame is not None and last.of:
+            task.progress = last.frame / last.of
+    return last
+
+
+async def _end(child: Process) -> None:
+    if child.returncode is not None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        await asyncio.wait_for(child.wait(), _STOP_GRACE_S)
+    except TimeoutError:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        await child.wait()

@@ -1,0 +1,122 @@
+"""Dispatch: admits queued videos by priority and age while there is room, and mirrors the queue for operators.
+
+Admission is committed first and published after; what was committed and not published is swept on the next turn, so a
+crash in between loses nothing. It also keeps `waiting` videos moving into the queue, during a halt too: that is
+bookkeeping, no work is started by it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from pathlib import Path
+
+import structlog
+
+from schema import flow
+from schema.events import fact as facts
+from schema.events.fact import Fact, fact_id, stamp
+from schema.record.videos import Admitted, Videos
+from schema.telemetry import metrics
+from streams import names
+from streams.mirror import Mirror
+from streams.observer import Observer
+from streams.process import Process
+from streams.publish import publish
+
+_log = structlog.get_logger(__name__)
+_TURN_S = 1.0
+_MIRROR_EVERY_TURNS = 5
+#: Streams whose entries may mean that there is work to admit, or room for it.
+_WAKERS = (names.NOTICES, flow.LAST.stream)
+
+
+class Dispatch:
+    """One turn after the other, each harmless to repeat."""
+
+    def __init__(self, process: Process) -> None:
+        self._process, self._videos = process, Videos(process.postgres)
+        self._limits = process.settings.limits
+        self._mirror = Mirror(process.transport, self._videos)
+        self._mirrored: object = None
+        self._turns = 0
+        self._disk_full = False
+
+    async def turn(self) -> None:
+        """Promote, admit, publish, mirror."""
+        self._turns += 1
+        age_s = self._limits.age_per_priority_s
+        await self._videos.promote(capacity=self._limits.queue_capacity, age_per_priority_s=age_s)
+        if self._process.gate.takes() and await asyncio.to_thread(self._disk_has_room):
+            for admitted in await self._videos.admit(most=self._limits.max_concurrent, age_per_priority_s=age_s):
+                _log.info("video.admitted", video=admitted.video)
+        await self._publish(await self._videos.unpublished())
+        await self._show()
+
+    async def _publish(self, admitted: tuple[Admitted, ...]) -> None:
+        if not admitted:
+            return
+        for video in admitted:
+            fact = Fact(
+                type=flow.ADMITTED_FACT,
+                id=fact_id(video.video, "admitted", 1),
+                video=video.video,
+                stage="dispatch",
+                attempt=1,
+                at=stamp(self._process.clock.now()),
+                traceparent=video.traceparent,
+            )
+            await asyncio.to_thread(
+                publish, self._process.transport, flow.ADMITTED_STREAM, facts.to_fields(fact), token=fact.id
+            )
+        await self._videos.mark_published([video.video for video in admitted])
+
+    async def _show(self) -> None:
+        snapshot = await self._mirror.snapshot()
+        queued, processing = snapshot
+        if snapshot != self._mirrored or self._turns % _MIRROR_EVERY_TURNS == 0:
+            await asyncio.to_thread(self._mirror.write, queued, processing)
+            self._mirrored = snapshot
+        metrics.QUEUED.set(len(queued))
+        metrics.WAITING.set((await self._videos.counts()).get("waiting", 0))
+        metrics.IN_HAND.set(await self._videos.in_hand())
+
+    def _disk_has_room(self) -> bool:
+        path = Path(self._process.settings.servers.data_dir)
+        if not path.exists():
+            return True
+        usage = shutil.disk_usage(path)
+        full = 100 * usage.used / (usage.used + usage.free) > self._limits.disk_usage_percent
+        if full != self._disk_full:
+            self._disk_full = full
+            _log.warning("disk.full" if full else "disk.has_room", limit_percent=self._limits.disk_usage_percent)
+        return not full
+
+
+async def run(process: Process) -> None:
+    """Turn when something happened, and every second anyhow, until cancelled."""
+    dispatch, wake, loop = Dispatch(process), asyncio.Event(), asyncio.get_running_loop()
+
+    def gate_changed(_state: str) -> None:
+        loop.call_soon_threadsafe(wake.set)
+
+    process.gate.on_change(gate_changed)
+    observer = Observer(process.transport, _WAKERS, None, block_s=process.settings.servers.block_s)
+    watching = asyncio.create_task(_watch(observer, wake))
+    try:
+        while True:
+            await dispatch.turn()
+            try:
+                await asyncio.wait_for(wake.wait(), _TURN_S)
+            except TimeoutError:
+                continue
+            wake.clear()
+    finally:
+        observer.stop()
+        watching.cancel()
+
+
+async def _watch(observer: Observer, wake: asyncio.Event) -> None:
+    while True:
+        if await asyncio.to_thread(observer.read):
+            wake.set()

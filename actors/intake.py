@@ -1,0 +1,103 @@
+"""Intake: a request of stream:intake becomes a row, and its sender a receipt; always, also while halted.
+
+Accepted means committed: the record first, then the receipt, then the acknowledgement. What is refused goes to
+stream:rejected with its fields intact, a reason and a right line to copy.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import msgspec
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from actors.providers.audio.language import refuse_unspeakable
+from actors.providers.script.samples import sample_for
+from schema.documents import Brief
+from schema.errors import RefusedError
+from schema.events import notice, request
+from schema.events.fact import stamp
+from schema.events.notice import Notice
+from schema.events.request import Request
+from schema.record.refusals import Refusals
+from schema.record.videos import Accepted, Videos
+from schema.telemetry import metrics, traces
+from schema.wire import line
+from streams import names, receipts
+from streams.broker import Delivered
+from streams.process import Process
+from streams.transport.port import Entry, Publication
+
+ACCEPTED = "video.accepted"
+_log = structlog.get_logger(__name__)
+
+
+class Intake:
+    """The consumer of stream:intake."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._videos, self._refusals = Videos(process.postgres), Refusals(process.postgres)
+
+    async def __call__(self, delivered: Delivered) -> tuple[Publication, ...]:
+        """One entry: accepted or refused, with a receipt either way."""
+        entry = delivered.entry
+        try:
+            asked = request.parse(entry.fields, self._process.settings.limits)
+            brief = _writable(asked.brief)
+            refuse_unspeakable(f"{brief.topic}\n{brief.notes}")
+            await self._refuse_beyond_capacity()
+        except RefusedError as error:
+            return await self._refuse(entry, error)
+        return await self._accept(entry, asked, brief)
+
+    async def _accept(self, entry: Entry, asked: Request, brief: Brief) -> tuple[Publication, ...]:
+        accepted: Accepted = await self._videos.accept(
+            key=asked.key or entry.origin_id,
+            priority=asked.priority,
+            brief=brief,
+            traceparent=asked.traceparent or traces.new_traceparent(),
+        )
+        with bound_contextvars(video=accepted.video):
+            _log.info("video.accepted", topic=brief.topic, place=accepted.place, new=accepted.created)
+        metrics.EVENTS_ACCEPTED.inc()
+        receipt = notice.accepted(accepted.video, accepted.place, accepted.status)
+        await asyncio.to_thread(receipts.write, self._process.transport, names.receipt_key(entry.origin_id), receipt)
+        said = Notice(type=ACCEPTED, at=stamp(self._process.clock.now()), by=self._process.name, video=accepted.video)
+        return (Publication(names.NOTICES, notice.to_fields(said)),) if accepted.created else ()
+
+    async def _refuse(self, entry: Entry, error: RefusedError) -> tuple[Publication, ...]:
+        _log.warning("event.rejected", entry=entry.origin_id, error=str(error))
+        metrics.EVENTS_REJECTED.inc()
+        await self._refusals.note(
+            "rejected", stream=entry.origin_stream, entry_id=entry.origin_id, error=str(error), hint=error.hint
+        )
+        await asyncio.to_thread(
+            receipts.write,
+            self._process.transport,
+            names.receipt_key(entry.origin_id),
+            notice.refused(str(error), error.hint),
+        )
+        fields = notice.rejection(str(error), error.hint, entry.origin_stream, entry.origin_id, entry.fields)
+        return (Publication(names.REJECTED, fields),)
+
+    async def _refuse_beyond_capacity(self) -> None:
+        limit = self._process.settings.limits.waiting_capacity
+        if await self._videos.waiting_at_least(limit):
+            raise RefusedError(
+                f"{limit:,} videos are waiting already, which is all that may wait (YTEMPIRE_WAITING_CAPACITY)",
+                hint="send it again later; the same key makes no second video",
+            )
+
+
+def _writable(brief: Brief) -> Brief:
+    """The brief with something to write from: its notes, or those of the bundled article on its topic."""
+    if brief.notes.strip():
+        return brief
+    if sample := sample_for(brief.topic):
+        return msgspec.structs.replace(brief, notes=sample.notes)
+    raise RefusedError(
+        "only a topic was given, and without a key for a language model the words must come from notes",
+        hint=line(names.INTAKE, {"topic": brief.topic, "notes": "Some paragraphs of text to build the narration from"}),
+    )

@@ -1,0 +1,1 @@
+"""Speakers, and what they can read aloud."""

@@ -1,0 +1,1 @@
+"""Finders and makers of pictures."""

@@ -1,0 +1,27 @@
+"""The styles of generated pictures; each paints a canvas and knows nothing of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from actors.providers.media.painting import Canvas, Image
+from actors.providers.media.palettes import Light
+from actors.providers.media.styles import aurora, contours, landscape, mesh
+
+Style = Callable[[Canvas], Image]
+
+#: Land beside abstract, so that neighbors differ.
+_IN_TURN: tuple[Style, ...] = (
+    landscape.mountains,
+    mesh.flow,
+    landscape.sea,
+    contours.sheets,
+    landscape.hills,
+    aurora.curtains,
+)
+
+
+def style_for(number: int, light: Light) -> Style:
+    """Return the style of the picture with this number; two in a row always differ."""
+    style = _IN_TURN[number % len(_IN_TURN)]
+    return mesh.flow if style is aurora.curtains and not light.night else style

@@ -1,0 +1,44 @@
+"""The render stage: the film, made by a child process from what script, media and audio left."""
+
+from __future__ import annotations
+
+import zlib
+from contextlib import ExitStack
+
+from actors import child
+from actors.rendering.order import FilmOrder, Rendered
+from actors.stage import Task
+from schema.documents import Film, Footage, Script, Speech
+
+
+async def render(task: Task) -> Film:
+    """The film of this video, stored under its working name."""
+    footage, speech = task.claim.input("media", Footage), task.claim.input("audio", Speech)
+    out, plan = task.scratch / "film.mp4", task.scratch / "plan.json"
+    with ExitStack() as open_files:
+        order = FilmOrder(
+            script=task.claim.input("script", Script),
+            footage=footage,
+            speech=speech,
+            pictures=tuple(
+                str(open_files.enter_context(task.artifacts.local(picture.artifact))) for picture in footage.pictures
+            ),
+            voice=str(open_files.enter_context(task.artifacts.local(speech.audio))),
+            aspect=task.claim.brief.aspect,
+            video=task.settings.video,
+            out=str(out),
+            plan_out=str(plan),
+            seed=zlib.crc32(task.claim.video.encode()),
+        )
+        rendered = await child.run("film", order, Rendered, task)
+    return Film(
+        video=task.artifacts.put(out, task.artifact_path("film.mp4")),
+        plan=task.artifacts.put(plan, task.artifact_path("plan.json")),
+        width=rendered.width,
+        height=rendered.height,
+        fps=rendered.fps,
+        frames=rendered.frames,
+        duration_s=rendered.duration_s,
+        encoder=rendered.encoder,
+        fallback=rendered.fallback,
+    )

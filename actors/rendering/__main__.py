@@ -1,0 +1,139 @@
+"""The child process: `python -m actors.rendering film ORDER.json` or `inspect ORDER.json`.
+
+Speaks in JSON lines on its standard output: `{"frame": n, "of": m}` at most every half second, and at the end
+`{"result": ...}` or, with exit code 1, `{"error": {"kind", "message", "hint"}}`. SIGTERM stops it between two frames,
+with nothing left of the film, exit code 143. It dies with its parent, at once and in native code too: the kernel kills
+it where it can (Linux), and it ends itself when its standard input does, which the parent must keep open.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Literal, NoReturn, TypeVar
+
+import msgspec
+
+from actors.rendering.order import FilmOrder, InspectionOrder
+from schema.errors import PermanentError, RetryableError
+
+_PROGRESS_S = 0.5
+_STOPPED, _ORPHANED = 128 + signal.SIGTERM, 1
+_PR_SET_PDEATHSIG = 1
+Order = TypeVar("Order")
+
+
+class Stopped(BaseException):
+    """SIGTERM has come; like KeyboardInterrupt it is no error."""
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why there is no result, and whether trying again can help."""
+
+    kind: Literal["permanent", "retryable"]
+    message: str
+    hint: str = ""
+
+
+class Speaker:
+    """Prints progress, but not too often."""
+
+    def __init__(self, monotonic_s: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic_s, self._spoken_s = monotonic_s, -_PROGRESS_S
+
+    def progress(self, frame: int, of: int) -> None:
+        """Say how far it is."""
+        now_s = self._monotonic_s()
+        if now_s - self._spoken_s >= _PROGRESS_S:
+            self._spoken_s = now_s
+            say({"frame": frame, "of": of})
+
+
+def say(line: object) -> None:
+    """One line of JSON."""
+    sys.stdout.buffer.write(msgspec.json.encode(line) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def problem(error: Exception) -> Problem:
+    """What the parent is told of an error; what nobody foresaw is a mistake here and would only happen again."""
+    if isinstance(error, PermanentError | RetryableError):
+        kind: Literal["permanent", "retryable"] = "permanent" if isinstance(error, PermanentError) else "retryable"
+        return Problem(kind, str(error), error.hint)
+    traceback.print_exception(error)
+    if isinstance(error, OSError | MemoryError):  # FFmpeg's errors of files and devices are OSErrors too
+        return Problem("retryable", f"{type(error).__name__}: {error}", "look at the disk and the memory")
+    return Problem("permanent", f"{type(error).__name__}: {error}", "the process's error output says where")
+
+
+def main(arguments: list[str]) -> int:
+    """Carry out one order; the exit code comes back."""
+    if len(arguments) != 2 or arguments[0] not in _VERBS:  # noqa: PLR2004 - verb and path
+        sys.stderr.write("usage: python -m actors.rendering film|inspect ORDER.json\n")
+        return 2
+    _die_with_parent()
+    stop = threading.Event()
+
+    def on_term(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    def checkpoint() -> None:
+        if stop.is_set():
+            raise Stopped
+
+    signal.signal(signal.SIGTERM, on_term)
+    try:
+        say({"result": _VERBS[arguments[0]](Path(arguments[1]), checkpoint, Speaker().progress)})
+    except Stopped:
+        return _STOPPED
+    except Exception as error:  # noqa: BLE001 - the parent must hear of all of them
+        say({"error": problem(error)})
+        return 1
+    return 0
+
+
+def _film(order: Path, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> msgspec.Struct:
+    from actors.rendering.film import render  # noqa: PLC0415 - codecs load only where they are needed
+
+    return render(_read(order, FilmOrder), checkpoint=checkpoint, progress=progress)
+
+
+def _inspect(order: Path, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> msgspec.Struct:
+    from actors.rendering.inspecting.verdict import inspect  # noqa: PLC0415 - likewise
+
+    return inspect(_read(order, InspectionOrder), checkpoint=checkpoint, progress=progress)
+
+
+_VERBS = {"film": _film, "inspect": _inspect}
+
+
+def _read(path: Path, kind: type[Order]) -> Order:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (OSError, msgspec.DecodeError) as error:
+        raise PermanentError(f"the order {path.name} cannot be read: {error}") from error
+
+
+def _die_with_parent() -> None:
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_watch_parent, name="parent", daemon=True).start()
+
+
+def _watch_parent() -> NoReturn:
+    # The raw descriptor: Python's own stdin object would be locked by this thread when the process ends.
+    while os.read(sys.__stdin__.fileno() if sys.__stdin__ else 0, 1):
+        pass
+    os._exit(_ORPHANED)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

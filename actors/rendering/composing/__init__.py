@@ -1,0 +1,1 @@
+"""Frames put together from prepared pictures and patches of text."""

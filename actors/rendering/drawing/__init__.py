@@ -1,0 +1,1 @@
+"""What a frame is made of: pictures prepared once, text drawn once."""

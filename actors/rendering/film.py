@@ -1,0 +1,72 @@
+"""Makes one film from an order, stoppable between any two frames.
+
+Guarantees that the file appears whole or not at all, that what cannot be filmed is refused by name before the first
+frame, and that the same order gives the same pictures. A halt costs the frames made so far: they are not kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from actors.rendering.composing.cpu import CpuCompositor
+from actors.rendering.drawing import fonts, stills
+from actors.rendering.drawing.captions import Captions
+from actors.rendering.drawing.cards import Cards
+from actors.rendering.drawing.shots import Shots
+from actors.rendering.encoding import encoder
+from actors.rendering.order import FilmOrder, Rendered
+from actors.rendering.planning.plan import Plan
+from actors.rendering.planning.timeline import plan
+from actors.rendering.sound.mastering import mastered, placed
+from actors.rendering.sound.samples import RATE_HZ, Samples, read_voice
+from actors.rendering.styles import STYLES
+
+__all__ = ["FilmOrder", "Rendered", "render"]
+
+
+def render(order: FilmOrder, *, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> Rendered:
+    """Make the film and its plan.
+
+    `checkpoint` is called before every frame and raises to stop; then no part of the film is left. `progress` hears
+    how many frames were handed to the encoder, and of how many.
+
+    Raises PermanentError when the order cannot be filmed.
+    """
+    checkpoint()
+    voice = read_voice(order.voice)
+    film = plan(order, voice.shape[1] / RATE_HZ)
+    style, font = STYLES[order.aspect], fonts.choose(_words(film))
+    for path in order.pictures:
+        stills.check(path)
+
+    def sound() -> Samples:
+        master = mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)
+        return placed(master, film.voice_start_s, film.duration_s)
+
+    compositor = CpuCompositor(film.width, film.height)
+    captions, cards = Captions(film, style, font), Cards(film, style, font)
+    with contextlib.ExitStack() as rooms:
+        mixer = rooms.enter_context(ThreadPoolExecutor(1, thread_name_prefix="sound"))
+        shots = rooms.enter_context(Shots(film, order.pictures, compositor))
+        size = (film.width, film.height)
+        writer = rooms.enter_context(encoder.Encoder(Path(order.out), size, order.video, mixer.submit(sound)))
+        for frame in range(film.frames):
+            checkpoint()
+            laid = [(caption, 1.0)] if (caption := captions.at(frame)) else []
+            laid += [card] if (card := cards.at(frame)) else []
+            writer.write(compositor.compose(shots.layers(frame), laid))
+            progress(frame + 1, film.frames)
+        # Before the film gets its name: a film that is there has a plan.
+        seen = msgspec.structs.replace(film, flat_shots=shots.flat)
+        Path(order.plan_out).write_bytes(msgspec.json.encode(seen))
+    return Rendered(film.width, film.height, film.fps, film.frames, film.duration_s, encoder.NAME, fallback="")
+
+
+def _words(film: Plan) -> str:
+    """All that will be written on the pictures."""
+    return " ".join([word for caption in film.captions for word in caption.words] + [card.text for card in film.cards])

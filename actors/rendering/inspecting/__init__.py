@@ -1,0 +1,1 @@
+"""The finished file, measured and judged against its plan."""

@@ -1,0 +1,118 @@
+"""Measures a finished film in one pass over its packets: what is in it, what is wrong with it, how it sounds.
+
+It judges nothing. Damage is counted, not repaired: every packet the decoder refuses is one error.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import av
+import msgspec
+import numpy as np
+
+from actors.rendering.inspecting.senses import Ear, Envelope, Eye, Span
+from actors.rendering.sound.samples import Loudness
+from schema.settings.video import Video
+
+
+class Measured(msgspec.Struct, kw_only=True):
+    """What a film is; spans are seconds of the film."""
+
+    faststart: bool
+    codec: str = ""
+    audio_codec: str = ""
+    width: int = 0
+    height: int = 0
+    fps: float = 0.0
+    pix_fmt: str = ""
+    colour: tuple[int, int] = (0, 0)
+    sample_rate_hz: int = 0
+    channels: int = 0
+    video_s: float = 0.0
+    audio_s: float = 0.0
+    frames_declared: int = 0
+    frames: int = 0
+    #: Frames that do not follow the one before at the distance of one frame.
+    gaps: int = 0
+    errors: int = 0
+    black: list[Span] = []
+    frozen: list[Span] = []
+    silent: list[Span] = []
+    loudness: Loudness = Loudness(-np.inf, -np.inf)
+    #: Of the mixed down sound, one value a millisecond.
+    envelope: Envelope = np.zeros(0, np.float32)
+
+
+def measure(path: str, video: Video, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> Measured:
+    """Read the whole film once.
+
+    Raises av.FFmpegError when it is no film at all or has not one track of each kind.
+    """
+    with av.open(path) as container:
+        pictures, sound = container.streams.video[0], container.streams.audio[0]
+        for stream in (pictures, sound):
+            # By default a decoder paints over damage and says nothing.
+            stream.codec_context.options = {"err_detect": "explode"}
+        pictures.thread_type = "AUTO"
+        found = _declared(path, pictures, sound)
+        eye, ear = Eye(pictures, video), Ear(sound)
+        for packet in container.demux(pictures, sound):
+            checkpoint()
+            try:
+                frames = packet.decode()
+            except av.FFmpegError:
+                found.errors += 1
+                continue
+            for frame in frames:
+                if isinstance(frame, av.VideoFrame):
+                    found.errors += frame.is_corrupt
+                    eye.see(frame)
+                    progress(eye.frames, found.frames_declared)
+                elif isinstance(frame, av.AudioFrame):
+                    found.errors += frame.is_corrupt
+                    ear.hear(frame)
+        found.frames, found.gaps = eye.frames, eye.gaps
+        found.black, found.frozen = eye.close()
+        found.loudness, found.silent, found.envelope = ear.close()
+    return found
+
+
+def _declared(path: str, pictures: av.VideoStream, sound: av.AudioStream) -> Measured:
+    codec = pictures.codec_context
+    return Measured(
+        faststart=_is_faststart(path),
+        codec=codec.name,
+        audio_codec=sound.codec_context.name,
+        width=pictures.width,
+        height=pictures.height,
+        fps=float(pictures.average_rate or 0),
+        pix_fmt=codec.pix_fmt or "",
+        colour=(int(codec.colorspace), int(codec.color_range)),
+        sample_rate_hz=sound.rate,
+        channels=sound.channels,
+        video_s=_length_s(pictures),
+        audio_s=_length_s(sound),
+        frames_declared=pictures.frames,
+    )
+
+
+def _length_s(stream: av.VideoStream | av.AudioStream) -> float:
+    return float((stream.duration or 0) * stream.time_base) if stream.time_base else 0.0
+
+
+def _is_faststart(path: str) -> bool:
+    """Whether the index (`moov`) lies before the data (`mdat`), so that a player can begin at once."""
+    with Path(path).open("rb") as file:
+        while len(header := file.read(8)) == 8:  # noqa: PLR2004 - the header of an MP4 box
+            size, kind = struct.unpack(">I4s", header)
+            if kind in (b"moov", b"mdat"):
+                return bool(kind == b"moov")
+            if size == 1:  # the size is the following eight bytes
+                size = struct.unpack(">Q", file.read(8))[0] - 8
+            if size < 8:  # noqa: PLR2004 - likewise; 0 means up to the end of the file
+                return False
+            file.seek(size - 8, 1)
+    return False

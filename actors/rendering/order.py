@@ -1,0 +1,57 @@
+"""What is asked of the renderer and what it answers; the border between the stages and this folder.
+
+Plain data, so that a stage can build an order without loading a codec.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schema.documents import Aspect, Finding, Footage, Script, Speech
+from schema.settings.video import Video
+
+
+class FilmOrder(msgspec.Struct, frozen=True):
+    """A film to make. All paths are local; `pictures` runs parallel to `footage.pictures`."""
+
+    script: Script
+    footage: Footage
+    speech: Speech
+    pictures: tuple[str, ...]
+    voice: str
+    aspect: Aspect
+    video: Video
+    #: The final path of the MP4; it appears there whole or not at all.
+    out: str
+    #: Where the plan goes, as JSON: what the inspection compares the film with.
+    plan_out: str
+    #: The same order with the same seed gives the same film.
+    seed: int
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """A film that was made, and by what; `fallback` says why it was not the first choice."""
+
+    width: int
+    height: int
+    fps: int
+    frames: int
+    duration_s: float
+    encoder: str
+    fallback: str
+
+
+class InspectionOrder(msgspec.Struct, frozen=True):
+    """A finished film to judge against its plan. All paths are local."""
+
+    film: str
+    plan: str
+    voice: str
+    video: Video
+
+
+class Inspection(msgspec.Struct, frozen=True):
+    """The judgement: every check that was made, and whether all passed."""
+
+    passed: bool
+    findings: tuple[Finding, ...]

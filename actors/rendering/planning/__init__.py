@@ -1,0 +1,1 @@
+"""What is seen when: shots, moves and captions, all on one grid of frames."""

@@ -1,0 +1,73 @@
+"""The plan of a film: what every frame shows, in frames, and when it speaks, in seconds of the film.
+
+The renderer carries it out and the inspection holds the finished file against it, so it is kept beside the film.
+Spans of frames run from `first` up to, and not including, `end`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from actors.rendering.planning.framing import Move
+
+
+class Shot(msgspec.Struct, frozen=True):
+    """One picture and its move; fades in over its first `fade` frames, while the shot before is still there."""
+
+    #: Index into the order's pictures.
+    picture: int
+    scene: int
+    first: int
+    end: int
+    fade: int
+    move: Move
+
+
+class Caption(msgspec.Struct, frozen=True):
+    """One phrase; `words[i]` is lit from frame `starts[i]` on."""
+
+    words: tuple[str, ...]
+    starts: tuple[int, ...]
+    first: int
+    end: int
+
+
+class Card(msgspec.Struct, frozen=True):
+    """Text laid over the pictures."""
+
+    kind: Literal["title", "chapter"]
+    text: str
+    first: int
+    end: int
+
+
+class Silence(msgspec.Struct, frozen=True):
+    """A stretch in which nobody speaks, seconds of the film."""
+
+    start_s: float
+    end_s: float
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A whole film."""
+
+    width: int
+    height: int
+    fps: int
+    frames: int
+    #: Where the voice's first sample lies, and how long the voice is.
+    voice_start_s: float
+    voice_s: float
+    shots: tuple[Shot, ...]
+    captions: tuple[Caption, ...]
+    cards: tuple[Card, ...]
+    silences: tuple[Silence, ...]
+    #: Shots, by index, whose picture has too little in it for a move to be seen; known once it was prepared.
+    flat_shots: tuple[int, ...] = ()
+
+    @property
+    def duration_s(self) -> float:
+        """The length of the film, on the grid of frames."""
+        return self.frames / self.fps

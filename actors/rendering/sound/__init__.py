@@ -1,0 +1,1 @@
+"""The sound of a film, at the loudness it must have."""

@@ -1,0 +1,63 @@
+"""`./ytempire COMMAND`: the command line.
+
+Each command is a function in `deploy/commands`; what it says about itself there is its help.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import structlog
+import typer
+
+from deploy.commands import control, doctor, factory, proof, videos
+from deploy.commands.terminal import guarded
+
+_HELP = """Publish a topic, get a finished, narrated, captioned MP4.
+
+\b
+  ./ytempire demo      one film from a sample article, and out
+  ./ytempire up        the factory, until Ctrl-C
+  ./ytempire submit "Why octopuses have three hearts" --notes article.md
+  ./ytempire status    what it is doing
+  ./ytempire halt      stops everything now; `resume` goes on
+
+All of it works with redis-cli alone, too; each control command prints its line.
+"""
+
+#: For commands whose arguments belong to another program.
+_PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
+
+app = typer.Typer(
+    name="ytempire",
+    help=_HELP,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command()(factory.demo)
+app.command()(factory.up)
+app.command()(factory.env)
+app.command(context_settings=_PASS_ON)(factory.cli)
+app.command()(videos.submit)
+app.command()(videos.status)
+app.command()(control.halt)
+app.command()(control.pause)
+app.command()(control.resume)
+app.command()(doctor.doctor)
+app.command("test", context_settings=_PASS_ON)(proof.run_tests)
+
+
+def main() -> int:
+    """Run one command; returns its exit code. What the parts log is for a factory's log, not for a person here."""
+    structlog.configure(
+        wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    return guarded(lambda: app(prog_name="ytempire"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

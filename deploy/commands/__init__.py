@@ -1,0 +1,1 @@
+"""The commands of ./ytempire, one file a subject."""

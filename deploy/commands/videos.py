@@ -1,0 +1,120 @@
+"""`submit` and `status`: ask for a video, and see what the factory is doing."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.commands.connections import PATIENCE_S, bus, record
+from deploy.commands.terminal import DataOption, data_dir, running_factory
+from schema import wire
+from schema.errors import ConfigurationError, RefusedError, RetryableError
+from schema.record.gate import GateRecord, Truth
+from schema.record.postgres import Postgres
+from schema.record.videos import StageRow, VideoRow, Videos
+from streams import names, receipts
+from streams.publish import publish
+from streams.transport.port import BusUnavailableError
+
+_RECEIPT_WITHIN_S = 15.0
+_SHOWN_VIDEOS = 10
+_TOPIC_SHOWN_CHARS = 60
+
+TopicArgument = Annotated[str, typer.Argument(help="What the video is about.", metavar="TOPIC")]
+NotesOption = Annotated[
+    Path | None, typer.Option("--notes", help="File with the text to build the narration from.", metavar="FILE")
+]
+
+
+def submit(
+    topic: TopicArgument,
+    *,
+    notes: NotesOption = None,
+    priority: Annotated[str, typer.Option(help="0 to 9, higher first; 5 if not given.", metavar="N")] = "",
+    aspect: Annotated[str, typer.Option(help="16:9 or 9:16.", metavar="W:H")] = "",
+    length: Annotated[str, typer.Option(help="Such as 90s.", metavar="TIME")] = "",
+    voice: Annotated[str, typer.Option(help="Voice.", metavar="NAME")] = "",
+    style: Annotated[str, typer.Option(help="Look.", metavar="NAME")] = "",
+    key: Annotated[str, typer.Option(help="The same key twice is one video.", metavar="KEY")] = "",
+    data: DataOption = None,
+) -> None:
+    """Ask for a video.
+
+    Prints its name once the request is in the record; the redis-cli line that does the same comes first.
+    """
+    given = {"notes": read_notes(notes), "priority": priority, "aspect": aspect, "length": length, "voice": voice}
+    fields = {"topic": topic, **{name: text for name, text in {**given, "style": style, "key": key}.items() if text}}
+    print(wire.line(names.INTAKE, fields))
+    factory = running_factory(data)
+    try:
+        with bus(factory.redis_url) as transport:
+            entry_id = publish(transport, names.INTAKE, fields, wait_s=PATIENCE_S)
+            receipt = receipts.wait(transport, names.receipt_key(entry_id), _RECEIPT_WITHIN_S)
+    except BusUnavailableError as error:
+        raise RetryableError(str(error), hint="./ytempire doctor") from error
+    if receipt is None:
+        raise RetryableError(
+            f"sent as {entry_id}, but nobody answered within {_RECEIPT_WITHIN_S:g} s: is the factory up?",
+            hint=f"./ytempire cli HGETALL {names.receipt_key(entry_id)}",
+        )
+    if "video" not in receipt:
+        raise RefusedError(receipt.get("error", "refused"), hint=receipt.get("hint", ""))
+    print(f"video {receipt['video']} {receipt['status']}, place {receipt['place']}")
+
+
+def read_notes(path: Path | None) -> str:
+    """The text of a notes file, empty without one; raises ConfigurationError when it cannot be read as text."""
+    if path is None:
+        return ""
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"the notes {path} cannot be read: {error}", hint="give a UTF-8 text file") from error
+
+
+def status(data: DataOption = None) -> None:
+    """Show what the factory is doing."""
+    asyncio.run(_show_status(running_factory(data).database_url, data_dir(data)))
+
+
+async def _show_status(database_url: str, folder: Path) -> None:
+    async with record(database_url) as postgres:
+        _print_gate(await GateRecord(postgres).read())
+        videos = Videos(postgres)
+        counts = await videos.counts()
+        kinds = ("waiting", "queued", "processing", "completed", "failed", "cancelled")
+        print("videos  " + "  ".join(f"{kind} {counts.get(kind, 0)}" for kind in kinds))
+        for video in await videos.latest(_SHOWN_VIDEOS):
+            print(f"{video.video}  {video.status:<10}  {_topic(video)}")
+            print(f"  {await _doing(video, postgres, folder)}")
+
+
+def _print_gate(truth: Truth) -> None:
+    print(f"gate    {truth.state}")
+    for hold in truth.holds:
+        why = f": {hold.reason or hold.cause}" if hold.reason or hold.cause else ""
+        print(f"  {hold.kind} by {hold.by} since {hold.placed_at:%Y-%m-%d %H:%M:%S} UTC{why}")
+
+
+async def _doing(video: VideoRow, postgres: Postgres, folder: Path) -> str:
+    film = folder / "videos" / f"{video.video}.mp4"
+    if video.status == "completed" and film.exists():
+        return str(film)
+    if video.reason:
+        return video.reason
+    return ", ".join(in_words(stage) for stage in await Videos(postgres).stages(video.video)) or "not begun"
+
+
+def in_words(stage: StageRow) -> str:
+    """A stage in two or three words, such as `render 45%`."""
+    if stage.status == "running":
+        return f"{stage.stage} {stage.progress:.0%}"
+    return f"{stage.stage} {stage.status}"
+
+
+def _topic(video: VideoRow) -> str:
+    topic = video.topic
+    return topic if len(topic) <= _TOPIC_SHOWN_CHARS else f"{topic[: _TOPIC_SHOWN_CHARS - 1]}…"

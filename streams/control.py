@@ -1,0 +1,112 @@
+"""The gate of one process: shut by the stream within milliseconds, opened by the record alone.
+
+A thread follows stream:control from where the record has applied it; a task asks the record once a second, Redis or no
+Redis. The gate opens when the record holds nothing and its cursor has passed every shutting command seen here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import uuid
+
+import msgspec
+import structlog
+
+from schema.events import command as commands
+from schema.events.command import Command
+from schema.record.gate import Applied, GateRecord, Truth, position
+from streams import names
+from streams.gate import Gate
+from streams.observer import Observer
+from streams.publish import publish
+from streams.transport.port import Entry, Transport
+
+_POLL_S, _EAGER_POLL_S, _EAGER_S = 1.0, 0.05, 1.0
+_log = structlog.get_logger(__name__)
+
+
+class GateKeeper:
+    """Keeps a process's gate in step with stream and record until `stop`."""
+
+    def __init__(self, gate: Gate, record: GateRecord, transport: Transport, *, block_s: float) -> None:
+        self._gate, self._record, self._transport, self._block_s = gate, record, transport, block_s
+        self._last_shut = "0-0"
+        self._generation = 0
+        self._resumed = asyncio.Event()
+        self._lock = threading.Lock()
+        self._observer: Observer | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Read the record and follow the stream from there: halted from the first moment, if so."""
+        self._loop = asyncio.get_running_loop()
+        truth = await self._record.read()
+        self._generation = truth.generation
+        self._obey(truth)
+        self._observer = Observer(
+            self._transport, (names.CONTROL,), {names.CONTROL: truth.cursor}, block_s=self._block_s
+        )
+        threading.Thread(target=self._follow, args=(self._observer,), name="gate", daemon=True).start()
+        self._task = asyncio.create_task(self._poll())
+
+    async def stop(self) -> None:
+        """Stop following; the gate stays as it is."""
+        if self._observer is not None:
+            self._observer.stop()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    def _follow(self, observer: Observer) -> None:
+        while not observer.stopped:
+            for entry in observer.read():
+                self._saw(entry)
+
+    def _saw(self, entry: Entry) -> None:
+        halts = commands.says_halt(entry.fields)
+        if not halts and entry.fields.get(b"type") != b"pause":
+            self._loop.call_soon_threadsafe(self._resumed.set)
+            return
+        with self._lock:
+            self._last_shut = entry.id
+            if halts:
+                self._gate.set("halted")
+            elif self._gate.state == "open":
+                self._gate.set("paused")
+        _log.info("gate.shut", by_entry=entry.id, state=self._gate.state)
+
+    async def _poll(self) -> None:
+        while True:
+            self._obey(await self._record.read())
+            try:
+                await asyncio.wait_for(self._resumed.wait(), _POLL_S)
+            except TimeoutError:
+                continue
+            self._resumed.clear()
+            for _ in range(int(_EAGER_S / _EAGER_POLL_S)):  # the control actor is committing it right now
+                self._obey(await self._record.read())
+                if self._gate.state == "open":
+                    break
+                await asyncio.sleep(_EAGER_POLL_S)
+
+    def _obey(self, truth: Truth) -> None:
+        with self._lock:
+            if truth.generation != self._generation:
+                self._generation, self._last_shut = truth.generation, "0-0"
+            passed = position(truth.cursor) >= position(self._last_shut)
+            if truth.state != "open" and passed:
+                self._gate.set(truth.state)
+            elif truth.state == "halted":
+                self._gate.set("halted")
+            elif truth.state == "open" and passed and self._gate.state != "open":
+                self._gate.set("open")
+                _log.info("gate.open")
+
+
+async def send(command: Command, record: GateRecord, transport: Transport) -> Applied:
+    """Give a command from here: the record first, which decides, then the stream, which is fast."""
+    command = msgspec.structs.replace(command, id=command.id or uuid.uuid4().hex)
+    applied = await record.apply(command, entry_id=None)
+    await asyncio.to_thread(publish, transport, names.CONTROL, commands.to_fields(command), token=command.id)
+    return applied

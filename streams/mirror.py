@@ -1,0 +1,25 @@
+"""Keeps `queue:priority` and `queue:processing` as the record has them, for the operators' aliases.
+
+Only dispatch calls it; both keys are replaced in one transaction, and may be lost at any moment.
+"""
+
+from __future__ import annotations
+
+from schema.record.videos import Videos
+from streams import names
+from streams.transport.port import Transport
+
+
+class Mirror:
+    """The two queue keys."""
+
+    def __init__(self, transport: Transport, videos: Videos) -> None:
+        self._transport, self._videos = transport, videos
+
+    async def snapshot(self) -> tuple[dict[str, float], set[str]]:
+        """What the keys should hold now."""
+        return await self._videos.mirrored()
+
+    def write(self, queued: dict[str, float], processing: set[str]) -> None:
+        """Replace both keys; waits while Redis is away (call it from a thread)."""
+        self._transport.mirror(names.QUEUE, queued, names.PROCESSING, processing)

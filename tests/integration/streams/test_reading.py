@@ -1,0 +1,233 @@
+from __future__ import annotations
+
+import time
+from itertools import chain
+
+import pytest
+from structlog.testing import capture_logs
+
+from streams.transport.connection import UnsafeServerError
+from streams.transport.port import RELEASED, BusClosedError, BusUnavailableError, Publication, Settlement
+from streams.transport.reading import _Sweeps
+from tests.integration.streams.cutting import CuttingProxy
+from tests.integration.streams.workers import (
+    BLOCK_S,
+    LEASE_S,
+    PATIENCE_S,
+    RENDER,
+    SCRIPT,
+    Later,
+    Server,
+    Signals,
+    Workers,
+)
+
+STREAM = SCRIPT.streams[0]
+
+
+def test_a_group_sees_what_was_published_before_it_was_made(workers: Workers, server: Server) -> None:
+    server.xadd(STREAM, {"topic": "early"})
+    (entry,) = workers.transport().read(SCRIPT, 5, BLOCK_S)
+    assert entry.fields == {b"topic": b"early"}
+    assert (entry.origin_stream, entry.origin_id, entry.retries, entry.deliveries) == (STREAM, entry.id, 0, 1)
+
+
+def test_a_reader_waits_for_what_comes(workers: Workers, server: Server, later: Later) -> None:
+    me = workers.transport(block_s=PATIENCE_S, lease_s=PATIENCE_S)
+    me.ensure_groups(SCRIPT)
+    later(0.2, lambda: server.xadd(STREAM, {"a": "b"}))
+    started_s = time.monotonic()
+    assert len(me.read(SCRIPT, 1, PATIENCE_S)) == 1
+    assert time.monotonic() - started_s < PATIENCE_S / 2
+
+
+@pytest.mark.parametrize("room", [1, 2])
+def test_a_reader_of_two_streams_never_has_more_than_it_asked_for_and_misses_nothing(
+    workers: Workers, server: Server, room: int
+) -> None:
+    me = workers.transport()
+    for n in range(3):
+        for stream in RENDER.streams:
+            server.xadd(stream, {"n": str(n)})
+    reads = [me.read(RENDER, room, BLOCK_S) for _ in range(6 // room)]
+    assert [len(entries) for entries in reads] == [room] * (6 // room)
+    assert len({(entry.stream, entry.id) for entry in chain(*reads)}) == 6
+    assert {entry.deliveries for entry in chain(*reads)} == {1}
+
+
+def test_what_two_streams_bring_at_once_is_handed_back_beyond_the_room(workers: Workers, server: Server) -> None:
+    me = workers.transport()
+    me.ensure_groups(RENDER)
+    for stream in RENDER.streams:
+        server.xadd(stream, {"a": "b"})
+    # What came between the look at what is there and the wait for more.
+    sweeps = _Sweeps(RENDER)
+    me._reading._sweeps[RENDER.group] = sweeps
+    assert len(me._reading._wait(RENDER, 1, BLOCK_S, sweeps)) == 1
+    (left,) = me.read(RENDER, 5, BLOCK_S)
+    assert left.deliveries == 1
+
+
+def test_a_dead_workers_entry_is_back_within_a_lease_and_a_sweep(workers: Workers, server: Server) -> None:
+    dead, heir = workers.transport("dead"), workers.transport("heir")
+    server.xadd(STREAM, {"a": "b"})
+    (entry,) = dead.read(SCRIPT, 1, BLOCK_S)
+    died_s = time.monotonic()
+    while not (found := heir.read(SCRIPT, 1, BLOCK_S)):
+        assert time.monotonic() - died_s < PATIENCE_S
+    took_s = time.monotonic() - died_s
+    assert (found[0].id, found[0].deliveries) == (entry.id, 2)
+    assert LEASE_S * 0.9 < took_s < LEASE_S * 4 / 3 + 0.5
+
+
+def test_an_orphan_behind_many_running_jobs_is_found(workers: Workers, server: Server) -> None:
+    busy, dead, heir = workers.transport("busy"), workers.transport("dead"), workers.transport("heir")
+    for n in range(301):
+        server.xadd(STREAM, {"n": str(n)})
+    running = busy.read(SCRIPT, 300, BLOCK_S)
+    (orphan,) = dead.read(SCRIPT, 1, BLOCK_S)
+    server.xclaim(STREAM, "script", dead.consumer, 0, [orphan.id], idle=10_000, justid=True)
+    busy.renew(running)
+    found = [entry.id for _ in range(4) for entry in heir.read(SCRIPT, 1, 0.001)]
+    assert found[:1] == [orphan.id]
+
+
+def test_handing_back_costs_no_delivery_and_another_worker_takes_it(workers: Workers, server: Server) -> None:
+    me, other = workers.transport("me"), workers.transport("other")
+    server.xadd(STREAM, {"a": "b"})
+    (entry,) = me.read(SCRIPT, 1, BLOCK_S)
+    me.hand_back([entry])
+    (pending,) = server.xpending_range(STREAM, "script", "-", "+", 9)
+    assert (pending["consumer"].decode(), pending["times_delivered"]) == (RELEASED, 0)
+    (taken,) = other.read(SCRIPT, 1, BLOCK_S)
+    assert (taken.id, taken.deliveries) == (entry.id, 1)
+    me.hand_back([entry])
+    (pending,) = server.xpending_range(STREAM, "script", "-", "+", 9)
+    assert pending["consumer"].decode() == other.consumer
+
+
+def test_an_entry_returned_to_its_worker_is_not_taken_again_before_a_lease_is_over(
+    workers: Workers, server: Server
+) -> None:
+    worker, curious = workers.transport("worker"), workers.transport("curious", lease_s=LEASE_S)
+    server.xadd(STREAM, {"a": "b"})
+    (entry,) = worker.read(SCRIPT, 1, BLOCK_S)
+    server.xclaim(STREAM, "script", worker.consumer, 0, [entry.id], idle=10_000, justid=True)
+    (seen,) = curious.read(SCRIPT, 1, BLOCK_S)
+    curious.return_to(seen, worker.consumer)
+    (pending,) = server.xpending_range(STREAM, "script", "-", "+", 9)
+    assert (pending["consumer"].decode(), pending["times_delivered"]) == (worker.consumer, 1)
+    assert pending["time_since_delivered"] < 1000 * LEASE_S
+    assert worker.renew([entry]) == []
+
+
+def test_a_wipe_under_a_waiting_reader_heals_and_is_reported(
+    workers: Workers, server: Server, signals: Signals, later: Later
+) -> None:
+    me = workers.transport(block_s=PATIENCE_S, lease_s=PATIENCE_S, on_wiped=signals)
+    server.xadd(STREAM, {"n": "1"})
+    assert len(me.read(SCRIPT, 1, BLOCK_S)) == 1
+    later(0.3, server.flushall)
+    assert me.read(SCRIPT, 1, PATIENCE_S) == []
+    assert {signals.next(), signals.next()} == {STREAM, "lane:script"}
+    server.xadd(STREAM, {"n": "2"})
+    (entry,) = me.read(SCRIPT, 1, PATIENCE_S)
+    assert entry.fields == {b"n": b"2"}
+
+
+def test_a_wipe_between_two_reads_heals_with_what_came_since(
+    workers: Workers, server: Server, signals: Signals
+) -> None:
+    me = workers.transport(on_wiped=signals)
+    server.xadd(STREAM, {"n": "1"})
+    assert len(me.read(SCRIPT, 1, BLOCK_S)) == 1
+    server.flushall()
+    server.xadd(STREAM, {"n": "2"})
+    assert me.read(SCRIPT, 1, BLOCK_S) == []
+    assert signals.next() in (STREAM, "lane:script")
+    assert me.read(SCRIPT, 1, BLOCK_S)[0].fields == {b"n": b"2"}
+
+
+def test_the_first_reader_of_all_reports_no_wipe(workers: Workers, signals: Signals) -> None:
+    assert workers.transport(on_wiped=signals).read(SCRIPT, 1, 0.01) == []
+    assert signals.none_within(0.01)
+
+
+def test_a_name_is_removed_only_where_nothing_is_pending(workers: Workers, server: Server) -> None:
+    me = workers.transport("leaver")
+    server.xadd(STREAM, {"a": "b"})
+    (entry,) = me.read(SCRIPT, 1, BLOCK_S)
+    me.leave(SCRIPT)
+    assert [consumer["name"].decode() for consumer in server.xinfo_consumers(STREAM, "script")] == [me.consumer]
+    me.settle([Settlement(entry)])
+    me.leave(SCRIPT)
+    assert server.xinfo_consumers(STREAM, "script") == []
+
+
+def test_a_group_holds_what_is_new_in_work_on_its_lane_and_delayed(workers: Workers, server: Server) -> None:
+    me = workers.transport()
+    for n in range(5):
+        server.xadd(STREAM, {"n": str(n)})
+    done, _working, lane, delayed = me.read(SCRIPT, 4, BLOCK_S)
+    me.settle([Settlement(done), Settlement(lane, retry_delay_s=0.0)])
+    me.move_due()
+    me.settle([Settlement(delayed, retry_delay_s=60.0)])
+    held = me.held(SCRIPT)
+    assert sorted(entry.fields[b"n"] for entry in held) == [b"1", b"2", b"3", b"4"]
+    assert {entry.origin_stream for entry in held} == {STREAM}
+    server.xgroup_destroy(STREAM, "script")
+    assert len(me.held(SCRIPT)) == 7  # the group would begin anew with all five
+    server.flushall()
+    assert me.held(SCRIPT) == []
+
+
+def test_a_server_that_is_away_is_waited_for_and_said_once(
+    workers: Workers, server: Server, proxy: CuttingProxy, later: Later
+) -> None:
+    me = workers.transport(url=proxy.url)
+    server.xadd(STREAM, {"a": "b"})
+    (entry,) = me.read(SCRIPT, 1, BLOCK_S)
+    with capture_logs() as logs:
+        proxy.cut()
+        assert me.read(SCRIPT, 1, BLOCK_S) == []
+        assert me.read(SCRIPT, 1, BLOCK_S) == []
+        with pytest.raises(BusUnavailableError, match=r"no answer from Redis within 0\.1 s"):
+            me.publish([Publication(STREAM, {"a": "b"})], wait_s=0.1)
+        later(0.3, proxy.mend)
+        assert me.settle([Settlement(entry)]) == ["settled"]
+        me.read(SCRIPT, 1, 0.01)
+    assert [line["event"] for line in logs if line["event"].startswith("redis.")] == ["redis.away", "redis.back"]
+
+
+def test_closing_ends_all_waiting(workers: Workers, proxy: CuttingProxy, later: Later) -> None:
+    me = workers.transport(url=proxy.url)
+    proxy.cut()
+    later(0.2, me.close)
+    with pytest.raises(BusClosedError):
+        me.publish([Publication(STREAM, {"a": "b"})])
+    assert me.read(SCRIPT, 1, BLOCK_S) == []
+
+
+@pytest.mark.parametrize(
+    ("setting", "bad", "good"), [("maxmemory-policy", "allkeys-lru", "noeviction"), ("appendonly", "no", "yes")]
+)
+def test_a_server_that_may_lose_events_is_refused_by_the_name_of_its_setting(
+    workers: Workers, server: Server, setting: str, bad: str, good: str
+) -> None:
+    me = workers.transport()
+    me.refuse_unsafe_server()
+    server.config_set(setting, bad)
+    try:
+        with pytest.raises(UnsafeServerError, match=f"{setting} is {bad}, expected {good}"):
+            me.refuse_unsafe_server()
+    finally:
+        server.config_set(setting, good)
+
+
+def test_the_queue_keys_are_replaced_as_a_whole(workers: Workers, server: Server) -> None:
+    me = workers.transport()
+    me.mirror("queue:priority", {"a": 1.0, "b": 2.5}, "queue:processing", {"c"})
+    assert server.zrange("queue:priority", 0, -1, withscores=True) == [(b"a", 1.0), (b"b", 2.5)]
+    assert server.smembers("queue:processing") == {b"c"}
+    me.mirror("queue:priority", {}, "queue:processing", set())
+    assert server.exists("queue:priority", "queue:processing") == 0

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deploy.__main__ import app
+from deploy.commands.terminal import FAILED, MISUSED, guarded
+from schema.errors import ConfigurationError, PipelineError, RefusedError
+
+RUNNER = CliRunner()
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("m", hint="h"), MISUSED),
+        (RefusedError("m", hint="h"), MISUSED),
+        (PipelineError("m", hint="h"), FAILED),
+    ],
+)
+def test_an_error_of_ours_is_one_line_a_hint_and_a_code(
+    error: Exception, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert guarded(lambda: _raise(error)) == code
+    assert capsys.readouterr().err == "ytempire: m\n  try: h\n"
+
+
+def test_every_command_says_what_it_does() -> None:
+    shown = RUNNER.invoke(app, ["--help"]).output
+    for command in ("demo", "up", "env", "cli", "submit", "status", "halt", "pause", "resume", "doctor", "test"):
+        line = next(line for line in shown.splitlines() if line.startswith(f"  {command} "))
+        assert line.rstrip().endswith("."), line
+        assert RUNNER.invoke(app, [command, "--help"]).exit_code == 0
+
+
+def test_a_demo_on_a_topic_without_notes_names_the_samples_there_are(tmp_path: Path) -> None:
+    done = RUNNER.invoke(app, ["demo", "Why nobody wrote about this", "--out", str(tmp_path)])
+    assert isinstance(done.exception, RefusedError)
+    assert "--notes FILE" in done.exception.hint
+    assert '"Why octopuses have three hearts"' in done.exception.hint
+
+
+def test_notes_that_cannot_be_read_are_named(tmp_path: Path) -> None:
+    done = RUNNER.invoke(app, ["demo", "x", "--notes", str(tmp_path / "none.md")])
+    assert isinstance(done.exception, ConfigurationError)
+    assert f"the notes {tmp_path / 'none.md'} cannot be read" in str(done.exception)
+
+
+def test_the_arguments_of_redis_cli_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[list[str]] = []
+
+    def main(args: list[str], _: str) -> int:
+        given.append(args)
+        return 0
+
+    monkeypatch.setenv("REDIS_URL", "redis://r")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://p")
+    monkeypatch.setattr("deploy.commands.redis_cli.main", main)
+    RUNNER.invoke(app, ["cli", "-n", "1", "XADD", "stream:intake", "*", "topic", "--help"])
+    assert given == [["-n", "1", "XADD", "stream:intake", "*", "topic", "--help"]]

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from actors.rendering.order import FilmOrder
+from actors.rendering.planning.plan import Plan
+from actors.rendering.planning.timeline import LEAD_IN_S, plan
+from schema.documents import Footage, SpokenScene, Word
+from schema.errors import PermanentError
+from tests.unit.rendering.orders import order
+
+LONG = (("One", "word " * 60), ("Two", "word " * 9), ("Three", "word " * 30))
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> FilmOrder:
+    return order(tmp_path)
+
+
+def planned(asked: FilmOrder) -> Plan:
+    return plan(asked, asked.speech.duration_s)
+
+
+def with_words(asked: FilmOrder, *words: Word) -> FilmOrder:
+    """The order with other words in its first scene."""
+    scenes = (SpokenScene(0.0, 1.0, words), *asked.speech.scenes[1:])
+    return replace(asked, speech=replace(asked.speech, scenes=scenes))
+
+
+def test_every_frame_shows_one_picture_or_a_crossfade_of_two(tmp_path: Path) -> None:
+    film = planned(order(tmp_path, scenes=LONG))
+    shown = [sum(shot.first <= frame < shot.end for shot in film.shots) for frame in range(film.frames)]
+    assert set(shown) == {1, 2}
+    for before, after in itertools.pairwise(film.shots):
+        assert before.end == after.first + after.fade
+
+
+def test_one_picture_does_not_stay_with_one_move_for_long(tmp_path: Path) -> None:
+    film = planned(order(tmp_path, scenes=LONG))
+    assert max(shot.end - shot.first for shot in film.shots) <= 9 * film.fps
+    assert all(before.move.kind != after.move.kind for before, after in itertools.pairwise(film.shots))
+
+
+def test_a_word_lights_up_on_the_frame_at_which_it_sounds(asked: FilmOrder) -> None:
+    film = planned(asked)
+    starts = [start for caption in film.captions for start in caption.starts]
+    words = [word for scene in asked.speech.scenes for word in scene.words]
+    assert starts == [round((LEAD_IN_S + word.start_s) * film.fps) for word in words]
+    assert [word for caption in film.captions for word in caption.words] == [word.text for word in words]
+
+
+def test_captions_follow_each_other_without_overlap(tmp_path: Path) -> None:
+    film = planned(order(tmp_path, scenes=LONG, aspect="9:16"))
+    for before, after in itertools.pairwise(film.captions):
+        assert before.first < before.end <= after.first
+    assert film.captions[-1].end <= film.frames
+
+
+def test_a_scene_changes_in_the_pause_between_the_words(asked: FilmOrder) -> None:
+    film = planned(asked)
+    last, first = asked.speech.scenes[0].words[-1], asked.speech.scenes[1].words[0]
+    second = next(shot for shot in film.shots if shot.scene == 1)
+    cut_s = (second.first + second.fade / 2) / film.fps - LEAD_IN_S
+    assert last.end_s < cut_s < first.start_s
+
+
+def test_the_same_order_gives_the_same_plan_and_another_seed_another(tmp_path: Path) -> None:
+    asked = order(tmp_path, scenes=LONG)
+    assert planned(asked) == planned(asked)
+    assert planned(asked) != planned(replace(asked, seed=8))
+
+
+def test_a_scene_without_words_has_its_picture_and_no_caption(tmp_path: Path) -> None:
+    asked = order(tmp_path, scenes=(*LONG[:1], ("Silent", ""), *LONG[2:]))
+    film = planned(asked)
+    assert len(film.captions) > 0
+    assert film.frames == sum(shot.end - shot.first - shot.fade for shot in film.shots)
+
+
+def test_the_title_gives_way_to_the_heading_and_a_heading_that_repeats_it_is_left_out(tmp_path: Path) -> None:
+    cards = planned(order(tmp_path, scenes=LONG, title="Two")).cards
+    assert [(card.kind, card.text) for card in cards] == [("title", "Two"), ("chapter", "One"), ("chapter", "Three")]
+    assert cards[0].end == cards[1].first
+
+
+def test_pauses_of_the_plan_hold_no_word(asked: FilmOrder) -> None:
+    film = planned(asked)
+    assert film.silences[0].start_s == 0.0
+    assert film.silences[-1].end_s == film.duration_s
+    for scene in asked.speech.scenes:
+        for word in scene.words:
+            middle = LEAD_IN_S + (word.start_s + word.end_s) / 2
+            assert not any(pause.start_s < middle < pause.end_s for pause in film.silences)
+
+
+def test_a_word_that_begins_before_the_one_ahead_of_it_is_refused_by_name(asked: FilmOrder) -> None:
+    with pytest.raises(PermanentError, match="'late' of scene 1"):
+        planned(with_words(asked, Word("early", 0.5, 0.7), Word("late", 0.3, 0.6)))
+
+
+def test_a_word_that_ends_before_it_begins_is_refused_by_name(asked: FilmOrder) -> None:
+    with pytest.raises(PermanentError, match="'odd' of scene 1"):
+        planned(with_words(asked, Word("odd", 0.5, 0.4)))
+
+
+def test_words_that_overlap_by_a_breath_are_taken(asked: FilmOrder) -> None:
+    film = planned(with_words(asked, Word("a", 0.1, 0.6), Word("b", 0.5, 0.9)))
+    assert film.captions[0].starts == (21, 33)
+
+
+def test_a_word_beyond_the_end_of_the_voice_is_refused_by_name(asked: FilmOrder) -> None:
+    with pytest.raises(PermanentError, match=r"'Their' of scene 2, .* beyond the end of the voice, 2\.00 s"):
+        plan(replace(asked, speech=replace(asked.speech, scenes=(SpokenScene(0, 1, ()), asked.speech.scenes[1]))), 2.0)
+
+
+def test_a_scene_without_a_picture_is_refused_by_number(asked: FilmOrder) -> None:
+    with pytest.raises(PermanentError, match="scene 2 has no picture"):
+        planned(replace(asked, footage=Footage(asked.footage.pictures[:1]), pictures=asked.pictures[:1]))
+
+
+def test_a_clip_is_refused_by_name(asked: FilmOrder) -> None:
+    clip = replace(asked.footage.pictures[0], kind="clip")
+    with pytest.raises(PermanentError, match="none is a clip"):
+        planned(replace(asked, footage=Footage((clip, *asked.footage.pictures[1:]))))
+
+
+def test_a_speech_of_other_scenes_than_the_script_is_refused(asked: FilmOrder) -> None:
+    with pytest.raises(PermanentError, match="the script has 2 scenes and the speech 1"):
+        planned(replace(asked, speech=replace(asked.speech, scenes=asked.speech.scenes[:1])))
