@@ -1,7 +1,7 @@
 """What a stage leaves for the next: script, footage, speech, film, verdict.
 
 Frozen structs, kept as JSON in the record; big things (pictures, sound, films) are artifacts and travel by reference.
-Times are seconds from the start of the film, sizes bytes or pixels.
+Times are seconds from the start of the voice, sizes bytes or pixels.
 """
 
 from __future__ import annotations

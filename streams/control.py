@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import uuid
 
-import msgspec
 import structlog
 
 from schema.events import command as commands
-from schema.events.command import Command
-from schema.record.gate import Applied, GateRecord, Truth, position
+from schema.record.gate import GateRecord, Truth, position
 from streams import names
 from streams.gate import Gate
 from streams.observer import Observer
-from streams.publish import publish
 from streams.transport.port import Entry, Transport
 
 _POLL_S, _EAGER_POLL_S, _EAGER_S = 1.0, 0.05, 1.0
@@ -99,14 +95,6 @@ class GateKeeper:
                 self._gate.set(truth.state)
             elif truth.state == "halted":
                 self._gate.set("halted")
-            elif truth.state == "open" and passed and self._gate.state != "open":
+            elif truth.state == "open" and passed and self._gate.state in ("paused", "halted"):
                 self._gate.set("open")
                 _log.info("gate.open")
-
-
-async def send(command: Command, record: GateRecord, transport: Transport) -> Applied:
-    """Give a command from here: the record first, which decides, then the stream, which is fast."""
-    command = msgspec.structs.replace(command, id=command.id or uuid.uuid4().hex)
-    applied = await record.apply(command, entry_id=None)
-    await asyncio.to_thread(publish, transport, names.CONTROL, commands.to_fields(command), token=command.id)
-    return applied

@@ -30,18 +30,20 @@ class Observer:
         *,
         check_s: float = CHECK_S,
     ) -> None:
-        """Begins after the cursors, or now where there are none (which waits for the server to say where that is)."""
-        self._transport, self._block_s, self._check_s = transport, block_s, check_s
+        """Begins after the cursors, or now where there are none; where Redis is away, when it is back."""
+        self._transport, self._streams = transport, tuple(streams)
+        self._block_s, self._check_s = block_s, check_s
         self._stopped = threading.Event()
         self._next_check_s = 0.0
+        self._cursors: dict[str, str] = {}
         if cursors is None:
-            self._cursors = {stream: transport.last_generated_id(stream) or _BEGINNING for stream in streams}
+            self._begin_now()
         else:
-            self._cursors = {stream: cursors.get(stream, _BEGINNING) for stream in streams}
+            self._cursors = {stream: cursors.get(stream, _BEGINNING) for stream in self._streams}
 
     @property
     def cursors(self) -> dict[str, str]:
-        """The last entry returned, by stream; keep them with what was made of the entries."""
+        """The last entry returned, by stream; keep them with what was made of the entries. Empty: not begun yet."""
         return dict(self._cursors)
 
     @property
@@ -57,6 +59,9 @@ class Observer:
         """What came since, in the order of each stream; empty after `block_s`, or a pause where Redis is away."""
         if self.stopped:
             return []
+        if not self._cursors and not self._begin_now():
+            self._stopped.wait(self._block_s)
+            return []
         if monotonic() >= self._next_check_s:
             self._rewind_wiped()
         entries = self._transport.observe(self._cursors, self._block_s)
@@ -64,16 +69,25 @@ class Observer:
             self._cursors[entry.stream] = entry.id
         return entries
 
+    def _begin_now(self) -> bool:
+        self._cursors = self._newest()
+        return bool(self._cursors)
+
     def _rewind_wiped(self) -> None:
         """Puts cursors that are ahead of their stream back to its beginning."""
+        for stream, newest in self._newest().items():
+            if _position(self._cursors[stream]) > _position(newest):
+                self._cursors[stream] = _BEGINNING
+            self._next_check_s = monotonic() + self._check_s
+
+    def _newest(self) -> dict[str, str]:
+        """The newest id of each stream; none at all where Redis is away."""
         try:
-            for stream, cursor in self._cursors.items():
-                newest = self._transport.last_generated_id(stream, wait_s=0.0)
-                if _position(cursor) > _position(newest or _BEGINNING):
-                    self._cursors[stream] = _BEGINNING
+            return {
+                stream: self._transport.last_generated_id(stream, wait_s=0.0) or _BEGINNING for stream in self._streams
+            }
         except (BusUnavailableError, BusClosedError):
-            return
-        self._next_check_s = monotonic() + self._check_s
+            return {}
 
 
 def _position(entry_id: str) -> tuple[int, int]:

@@ -24,6 +24,8 @@ from streams.transport.port import Publication, Subscription
 
 _log = structlog.get_logger(__name__)
 _DRAIN_MS = 10_000
+#: How often an idle thread looks whether it should end.
+_WAKE_MS = 1_000
 
 Handler = Callable[[Delivered], Awaitable[tuple[Publication, ...]]]
 
@@ -86,7 +88,7 @@ def _work(
     async def deliver(delivered: Delivered) -> tuple[Publication, ...]:
         return await handler(delivered)
 
-    worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=int(1000 * servers.block_s))
+    worker = dramatiq.Worker(broker, worker_threads=threads, worker_timeout=_WAKE_MS)
     worker.start()
     process.serve_metrics()
     told.wait()

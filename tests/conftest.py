@@ -22,6 +22,13 @@ from deploy.launch.program import running
 _database_numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole factories run one after the other, in one of the test processes: two at once would only be slow."""
+    for item in items:
+        if item.get_closest_marker("slow"):
+            item.add_marker(pytest.mark.xdist_group("factories"))
+
+
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
     """Where the session's servers keep their data; gone with the session."""

@@ -61,11 +61,11 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
     """
     data_dir = data_dir.absolute()
     servers, ports = [], []
-    if not settings.redis_url:
+    if _ours_to_start(settings.redis_url, valkey.url(settings.redis_port), settings.redis_port):
         servers.append(valkey.valkey(data_dir / "valkey", settings.redis_port))
         instead = f"set REDIS_URL={valkey.url(settings.redis_port)} to use the server that is there"
         ports.append(NeededPort(settings.redis_port, "YTEMPIRE_REDIS_PORT", "our Valkey", instead))
-    if not settings.database_url:
+    if _ours_to_start(settings.database_url, postgres.url(settings.postgres_port), settings.postgres_port):
         servers.append(postgres.postgres(data_dir / "postgres", settings.postgres_port))
         instead = f"set DATABASE_URL={postgres.url(settings.postgres_port)} to use the server that is there"
         ports.append(NeededPort(settings.postgres_port, "YTEMPIRE_POSTGRES_PORT", "our Postgres", instead))
@@ -78,6 +78,7 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
         "YTEMPIRE_ARTIFACTS_URL": settings.artifacts_url,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
+        "ORT_DISABLE_TELEMETRY": "1",  # the runtime of the local voice would report to its maker
     }
     lines = procfile.read(procfile_path)
     return Plan(
@@ -87,6 +88,11 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
         redis_url=redis_url,
         database_url=database_url,
     )
+
+
+def _ours_to_start(named: str, own: str, port: int) -> bool:
+    """Whether a server is ours: none was named, or the one that `env` exported to this shell, and nobody is there."""
+    return not named or (named == own and is_free(port))
 
 
 def _workers(lines: tuple[procfile.Line, ...], settings: Servers, environ: dict[str, str]) -> Iterator[Program]:

@@ -92,6 +92,8 @@ class Connection:
         """
         deadline_s = None if wait_s is None else monotonic() + wait_s
         for pause_s in pauses_s():
+            if self.closed.is_set():
+                break
             try:
                 result = work()
             except redis.RedisError as error:
@@ -104,8 +106,8 @@ class Connection:
             else:
                 self._succeeded()
                 return result
-            sleep(pause_s)
-        raise BusClosedError("the transport was closed while waiting for Redis")
+            self.closed.wait(pause_s)
+        raise BusClosedError("the transport is closed")
 
     def attempt(self, work: Callable[[], T], otherwise: T) -> T:
         """What `work` returns, or `otherwise` after a pause that grows with each failure in a row of this thread."""

@@ -6,11 +6,15 @@ blanks, are its narration, and that no word overlaps the next. Cannot read other
 
 from __future__ import annotations
 
+import os
 import wave
 from pathlib import Path
 
 import msgspec
 import numpy as np
+
+# its runtime would report to its maker, and reads this when it is imported
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 from hibari import SAMPLE_RATE, Hibari, dsp
 from hibari.g2p.normalize import normalize
 from hibari.voices import voice_path

@@ -68,11 +68,9 @@ def measure(path: str, video: Video, checkpoint: Callable[[], None], progress: C
                 continue
             for frame in frames:
                 if isinstance(frame, av.VideoFrame):
-                    found.errors += frame.is_corrupt
                     eye.see(frame)
                     progress(eye.frames, found.frames_declared)
                 elif isinstance(frame, av.AudioFrame):
-                    found.errors += frame.is_corrupt
                     ear.hear(frame)
         found.frames, found.gaps = eye.frames, eye.gaps
         found.black, found.frozen = eye.close()

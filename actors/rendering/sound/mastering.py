@@ -1,8 +1,8 @@
 """The voice at the loudness a film must have: one static gain and a true-peak limiter, measured and trimmed.
 
 Guarantees the loudness within a tenth of a LU where the limiter lets it, and a true peak that stays under its limit
-after AAC. It does not even out loud and soft passages: a dynamic normaliser was measured to miss its target by half a
-LU (see research: loudnorm). The measures are EBU R 128's.
+after AAC. It does not even out loud and soft passages: FFmpeg's loudnorm, which does, was measured to miss its target
+by half a LU. The measures are EBU R 128's.
 """
 
 from __future__ import annotations

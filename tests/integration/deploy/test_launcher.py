@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -149,9 +148,8 @@ exec "{sys.executable}" "$@"
     ]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_a_clone_that_cannot_be_written_is_told_in_one_line(clone: Clone) -> None:
     shutil.rmtree(clone.root / ".tools")
-    clone.root.chmod(0o500)
+    (clone.root / ".tools").touch()  # root may write everywhere, but nobody makes a folder where a file is
     code, _, errors = clone.run("up")
     assert (code, errors) == (2, f"ytempire: {clone.root} cannot be written: copy the project to a folder of yours\n")

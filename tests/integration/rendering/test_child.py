@@ -118,7 +118,8 @@ def test_it_dies_with_its_parent_though_its_standard_input_stays_open(tmp_path: 
     children.append(middle)
     first_line(middle)
     middle.kill()
-    lines(middle)  # ends when the last process that holds the pipe, the child, has gone
+    said = lines(middle)  # ends when the last process that holds the pipe, the child, has gone
+    assert not any("result" in line for line in said)
     os.close(read)
     os.close(write)
 

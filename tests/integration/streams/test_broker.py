@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from streams.broker import Delivered, StreamsBroker
 from streams.gate import Gate
 from streams.interrupts import Halted, RetryLater, ReturnTo
+from streams.middleware import LoopThread
 from streams.transport.port import DEAD, LATER, RELEASED, Entry, Publication
 from tests.integration.streams.workers import BLOCK_S, LEASE_S, PATIENCE_S, RENDER, SCRIPT, Server, Signals, Workers
 
@@ -102,7 +103,7 @@ def test_work_that_asks_to_come_back_does_so_for_as_long_as_it_asks(
         if delivered.entry.retries < 4:
             raise wish
 
-    workers.work(asks, max_retries=1)
+    workers.work(asks, max_retries=1, lease_s=3 * PATIENCE_S)  # not by the turns of housekeeping
     server.xadd(STREAM, {"a": "b"})
     entries: list[Entry] = [signals.next() for _ in range(5)]
     assert [(entry.retries, entry.failures) for entry in entries] == [(n, 0) for n in range(5)]
@@ -234,6 +235,28 @@ def test_an_event_that_another_worker_works_on_is_returned_to_it(
     started_s = time.monotonic()
     assert signals.next() == first
     assert time.monotonic() - started_s > LEASE_S * 0.4
+
+
+def test_async_actors_run_on_the_loop_they_are_lent_and_leave_it_running(
+    workers: Workers, server: Server, signals: Signals
+) -> None:
+    async def reports(delivered: Delivered) -> None:
+        signals((delivered.entry.id, asyncio.get_running_loop()))
+
+    async def answers() -> str:
+        return "still there"
+
+    lent = LoopThread()
+    lent.start()
+    try:
+        worker = workers.work(reports, loop_thread=lent)
+        entry_id = server.xadd(STREAM, {"a": "b"}).decode()
+        assert signals.next() == (entry_id, lent.loop)
+        assert _settled(server)
+        workers.stop(worker)
+        assert lent.run_coroutine(answers()) == "still there"
+    finally:
+        lent.stop()  # type: ignore[no-untyped-call] # dramatiq types its threads in part
 
 
 def test_a_time_limit_ends_an_async_job_and_its_entry_is_kept_until_it_has_ended(

@@ -43,6 +43,20 @@ def test_an_observer_without_cursors_begins_now(workers: Workers, server: Server
     assert sorted(_until(observer, 2)) == [(STREAMS[0], b"new"), (STREAMS[1], b"new")]
 
 
+def test_an_observer_that_was_made_while_redis_was_away_begins_when_it_is_back(
+    workers: Workers, server: Server, proxy: CuttingProxy
+) -> None:
+    server.xadd(STREAMS[0], {"n": "old"})
+    proxy.cut()
+    observer = Observer(workers.transport(url=proxy.url), STREAMS, None, 0.05)
+    assert (observer.read(), observer.cursors) == ([], {})
+    proxy.mend()
+    while not observer.cursors:
+        observer.read()
+    server.xadd(STREAMS[0], {"n": "new"})
+    assert _until(observer, 1) == [(STREAMS[0], b"new")]
+
+
 def test_a_wipe_under_a_waiting_observer_loses_nothing_that_comes_after(
     workers: Workers, server: Server, later: Later
 ) -> None:

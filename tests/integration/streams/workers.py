@@ -10,6 +10,7 @@ import dramatiq
 
 from streams.broker import StreamsBroker
 from streams.gate import Gate
+from streams.middleware import LoopThread
 from streams.transport.over_redis import RedisTransport
 from streams.transport.port import Subscription
 
@@ -92,6 +93,7 @@ class Workers:
         lease_s: float = LEASE_S,
         block_s: float = BLOCK_S,
         max_deliveries: int = 10,
+        loop_thread: LoopThread | None = None,
         **options: Any,  # noqa: ANN401 - passed on to dramatiq
     ) -> StreamsBroker:
         """A broker with one actor."""
@@ -103,6 +105,7 @@ class Workers:
             lease_s=lease_s,
             block_s=block_s,
             max_deliveries=max_deliveries,
+            loop_thread=loop_thread,
         )
         dramatiq.actor(
             actor_name=subscription.group,
