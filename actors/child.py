@@ -10,10 +10,11 @@ import asyncio
 import contextlib
 import sys
 from asyncio.subprocess import PIPE, Process
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from actors.rendering.order import Problem
 from actors.stage import Task
 from schema.errors import PermanentError, RetryableError
 
@@ -22,21 +23,13 @@ _CHECK_S, _STOP_GRACE_S = 0.05, 2.0
 _LINE_BYTES = 1 << 20
 
 
-class ChildError(msgspec.Struct, frozen=True):
-    """What went wrong in the child, and whether trying again can help."""
-
-    kind: Literal["permanent", "retryable"]
-    message: str
-    hint: str = ""
-
-
 class Line(msgspec.Struct, frozen=True):
     """One line of a child: progress, or its end."""
 
     frame: int | None = None
     of: int | None = None
     result: msgspec.Raw = msgspec.Raw()
-    error: ChildError | None = None
+    error: Problem | None = None
 
 
 async def run(verb: str, order: msgspec.Struct, kind: type[Result], task: Task) -> Result:

@@ -15,7 +15,6 @@ import structlog
 
 from schema import flow
 from schema.events import fact as facts
-from schema.events.fact import Fact, fact_id, stamp
 from schema.record.videos import Admitted, Videos
 from schema.telemetry import metrics
 from streams import names
@@ -57,15 +56,7 @@ class Dispatch:
         if not admitted:
             return
         for video in admitted:
-            fact = Fact(
-                type=flow.ADMITTED_FACT,
-                id=fact_id(video.video, "admitted", 1),
-                video=video.video,
-                stage="dispatch",
-                attempt=1,
-                at=stamp(self._process.clock.now()),
-                traceparent=video.traceparent,
-            )
+            fact = facts.admission(video.video, at=self._process.clock.now(), traceparent=video.traceparent)
             await asyncio.to_thread(
                 publish, self._process.transport, flow.ADMITTED_STREAM, facts.to_fields(fact), token=fact.id
             )

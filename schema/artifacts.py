@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 
@@ -43,12 +43,23 @@ class Artifacts:
 
     def put(self, source: Path, path: str) -> ArtifactRef:
         """Store the local file `source` under `path`, replacing what was there in one step."""
-        target = self._at(path)
         digest, size_bytes = _digest(source)
+        self._place(path, lambda part: self._fs.put_file(str(source), part))
+        return ArtifactRef(path=path, size_bytes=size_bytes, sha256=digest)
+
+    def promote(self, ref: ArtifactRef, path: str) -> ArtifactRef:
+        """Give a stored file a second, final name in one step; on a local disk its bytes are shared, not copied."""
+        source = self._at(ref.path)
+        self._place(path, lambda part: _link(source, part) if self._local else self._fs.cp_file(source, part))
+        return ArtifactRef(path=path, size_bytes=ref.size_bytes, sha256=ref.sha256)
+
+    def _place(self, path: str, fill: Callable[[str], object]) -> None:
+        """Let `fill` make a part file beside `path`, then give it that name."""
+        target = self._at(path)
         part = f"{target}.{uuid.uuid4().hex[:8]}.part"
         self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
         try:
-            self._fs.put_file(str(source), part)
+            fill(part)
             if self._local:
                 Path(part).replace(target)
             else:
@@ -58,25 +69,6 @@ class Artifacts:
                 self._fs.rm_file(part)
             message = f"cannot store {path}: {error}"
             raise ArtifactError(message) from error
-        return ArtifactRef(path=path, size_bytes=size_bytes, sha256=digest)
-
-    def promote(self, ref: ArtifactRef, path: str) -> ArtifactRef:
-        """Give a stored file a second, final name in one step; on a local disk its bytes are shared, not copied."""
-        source, target = self._at(ref.path), self._at(path)
-        part = f"{target}.{uuid.uuid4().hex[:8]}.part"
-        self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-        try:
-            if self._local:
-                _link_or_copy(Path(source), Path(part))
-                Path(part).replace(target)
-            else:
-                self._fs.cp_file(source, target)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                self._fs.rm_file(part)
-            message = f"cannot store {path}: {error}"
-            raise ArtifactError(message) from error
-        return ArtifactRef(path=path, size_bytes=ref.size_bytes, sha256=ref.sha256)
 
     @contextlib.contextmanager
     def local(self, ref: ArtifactRef) -> Iterator[Path]:
@@ -112,9 +104,9 @@ class Artifacts:
             self._fs.rm(target, recursive=True)
 
 
-def _link_or_copy(source: Path, target: Path) -> None:
+def _link(source: str, target: str) -> None:
     try:
-        target.hardlink_to(source)
+        Path(target).hardlink_to(source)
     except OSError:  # a file system without hard links
         shutil.copyfile(source, target)
 

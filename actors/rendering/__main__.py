@@ -22,7 +22,7 @@ from typing import Literal, NoReturn, TypeVar
 
 import msgspec
 
-from actors.rendering.order import FilmOrder, InspectionOrder
+from actors.rendering.order import FilmOrder, InspectionOrder, Problem
 from schema.errors import PermanentError, RetryableError
 
 _PROGRESS_S = 0.5
@@ -33,14 +33,6 @@ Order = TypeVar("Order")
 
 class Stopped(BaseException):
     """SIGTERM has come; like KeyboardInterrupt it is no error."""
-
-
-class Problem(msgspec.Struct, frozen=True):
-    """Why there is no result, and whether trying again can help."""
-
-    kind: Literal["permanent", "retryable"]
-    message: str
-    hint: str = ""
 
 
 class Speaker:

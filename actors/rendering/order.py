@@ -5,6 +5,8 @@ Plain data, so that a stage can build an order without loading a codec.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from schema.documents import Aspect, Finding, Footage, Script, Speech
@@ -55,3 +57,11 @@ class Inspection(msgspec.Struct, frozen=True):
 
     passed: bool
     findings: tuple[Finding, ...]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """Why there is no result, and whether trying again can help."""
+
+    kind: Literal["permanent", "retryable"]
+    message: str
+    hint: str = ""

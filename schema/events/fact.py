@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from schema import wire
+from schema import flow, wire
 from schema.errors import RefusedError
 
 #: The version of the words between stages that this program speaks.
@@ -41,6 +41,19 @@ class Fact(msgspec.Struct, frozen=True):
 def fact_id(video: str, stage: str, attempt_take: int) -> str:
     """The id of what `stage` says of `video` in this attempt: the same words, the same id."""
     return f"{video}.{stage}.{attempt_take}"
+
+
+def admission(video: str, *, at: datetime, traceparent: str) -> Fact:
+    """The fact that starts a video's first stage."""
+    return Fact(
+        type=flow.ADMITTED_FACT,
+        id=fact_id(video, "admitted", 1),
+        video=video,
+        stage="dispatch",
+        attempt=1,
+        at=stamp(at),
+        traceparent=traceparent,
+    )
 
 
 def stamp(now: datetime) -> str:

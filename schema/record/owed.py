@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 
 from schema import flow
-from schema.events.fact import Fact, fact_id, stamp
+from schema.events.fact import Fact, admission, fact_id, stamp
 from schema.record.postgres import Connection, Postgres
 
 _IN_HAND = """
@@ -105,15 +105,7 @@ def _startable(row: StageState, now: datetime, grace_s: float) -> bool:
 
 def _owed(row: StageState, stage: flow.Stage, inputs: list[StageState]) -> Owed:
     if not inputs:
-        fact = Fact(
-            type=flow.ADMITTED_FACT,
-            id=fact_id(row.video, "admitted", 1),
-            video=row.video,
-            stage="dispatch",
-            attempt=1,
-            at=stamp(row.opened_at),
-            traceparent=row.traceparent,
-        )
+        fact = admission(row.video, at=row.opened_at, traceparent=row.traceparent)
         return Owed(row.video, stage.name, flow.ADMITTED_STREAM, fact)
     last = max(inputs, key=lambda other: other.ended_at or other.opened_at)
     source = flow.STAGE[last.stage]
