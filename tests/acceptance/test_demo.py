@@ -15,6 +15,12 @@ from tests.integration.deploy.standing import nobody_left
 pytestmark = pytest.mark.slow
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _set_up() -> None:
+    """What the launcher installs first is not the demo's."""
+    subprocess.run((ROOT / "ytempire", "--help"), check=True, capture_output=True, timeout=280)
+
+
 def _demo(folder: Path, *args: str) -> subprocess.Popen[str]:
     temporary = folder / "temporary"
     temporary.mkdir()
