@@ -55,3 +55,16 @@ def test_a_port_that_is_given_back_in_time_is_waited_for(
     plan(Servers(redis_url="redis://r", database_url="postgresql://p"), tmp_path, procfile).refuse_taken_ports(
         patience_s=10
     )
+
+
+def test_a_shell_that_took_env_still_starts_its_own_servers_unless_somebody_is_there(
+    tmp_path: Path, procfile: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    exported = Servers(
+        redis_port=1001,
+        postgres_port=1002,
+        redis_url="redis://127.0.0.1:1001/0",
+        database_url="postgresql://ytempire@127.0.0.1:1002/ytempire",
+    )
+    monkeypatch.setattr(plans, "is_free", lambda port: port != 1002)
+    assert [program.name for program in plan(exported, tmp_path, procfile).servers] == ["valkey"]
