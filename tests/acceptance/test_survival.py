@@ -24,14 +24,15 @@ def _kill(running: Factory, victim: str, while_running: str) -> None:
     running.until(lambda: running.started(while_running, seen))
     pid = running.pid_of(victim)
     os.kill(pid, signal.SIGKILL)
-    running.until(lambda: running.pid_of(victim) != pid if _runs(running, victim) else False)
+    running.until(lambda: _pid(running, victim) not in (0, pid))
 
 
-def _runs(running: Factory, name: str) -> bool:
+def _pid(running: Factory, name: str) -> int:
+    """The process that runs `name` at this moment; 0 where none does."""
     try:
-        return running.pid_of(name) > 0
+        return running.pid_of(name)
     except LookupError:
-        return False
+        return 0
 
 
 @pytest.mark.slow
