@@ -20,7 +20,6 @@ from structlog.contextvars import bound_contextvars
 from schema import flow
 from schema.errors import ConfigurationError, PermanentError, RefusedError
 from schema.events import fact as facts
-from schema.events import notice
 from schema.events.fact import Fact
 from schema.record.claims import AlreadyDone, Claim, Claims, CrashLoop, Held, NothingToDo, NoWork
 from schema.record.refusals import Refusals
@@ -29,6 +28,7 @@ from streams import names
 from streams.broker import Delivered
 from streams.interrupts import Interrupted, RetryLater, ReturnTo, Superseded
 from streams.process import Process
+from streams.transport.dead_letters import letter_fields
 from streams.transport.port import Entry, Publication
 
 _log = structlog.get_logger(__name__)
@@ -119,7 +119,10 @@ class StageActor:
         return publications
 
     async def _attempt(self, claim: Claim, entry: Entry) -> tuple[Publication, ...]:
-        scratch = self._process.scratch()
+        try:
+            scratch = self._process.scratch()
+        except OSError as error:  # a full disk may have room again
+            return await self._retry(claim, entry, error)
         task = Task(claim, self._process, scratch)
         renewing = asyncio.create_task(self._keep_renewing(claim, task))
         started = self._process.clock.monotonic_s()
@@ -177,8 +180,7 @@ class StageActor:
 
     async def _give_up(self, entry: Entry, error: str, hint: str) -> tuple[Publication, ...]:
         await self._refusals.note("dead", stream=entry.origin_stream, entry_id=entry.origin_id, error=error, hint=hint)
-        fields = notice.rejection(error, hint, entry.origin_stream, entry.origin_id, entry.fields)
-        return (Publication(names.DEAD, fields),)
+        return (Publication(names.DEAD, letter_fields(entry, error, hint)),)
 
     def _publication(self, fact: Fact) -> Publication:
         return Publication(self._stage.stream, facts.to_fields(fact))
@@ -198,9 +200,11 @@ def _still_ours(fact: Fact | None) -> Fact:
 async def _within(limit_s: float, task: Task, work: Awaitable[msgspec.Struct]) -> msgspec.Struct:
     """Await `work`; past its limit it is interrupted and counts as a passing failure."""
     try:
-        async with asyncio.timeout(limit_s):
+        async with asyncio.timeout(limit_s) as limit:
             return await work
     except TimeoutError as error:
+        if not limit.expired():
+            raise  # the work's own
         late = TimeoutError(f"the attempt took longer than its limit of {limit_s:g} s")
         task.interrupt(late)
         raise late from error

@@ -11,7 +11,7 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import control, doctor, factory, proof, videos
+from deploy.commands import control, doctor, factory, proof, requeue, videos
 from deploy.commands.terminal import guarded
 
 _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
@@ -46,8 +46,10 @@ app.command()(videos.status)
 app.command()(control.halt)
 app.command()(control.pause)
 app.command()(control.resume)
+app.command()(requeue.requeue)
 app.command()(doctor.doctor)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)
+app.command("bench", context_settings=_PASS_ON)(proof.run_bench)
 
 
 def main() -> int:

@@ -1,7 +1,7 @@
 """The loop of every guardian: read the streams, tick, act.
 
-A guardian ticks at its interval, and at once when an entry arrives that it wants; a tick that fails is logged and the
-next one comes all the same.
+A guardian ticks at its interval, and at once when an entry arrives that it wants; a tick that fails, or an entry that
+cannot be judged, is logged, and the next one comes all the same.
 """
 
 from __future__ import annotations
@@ -48,5 +48,8 @@ async def watch(
 async def _read(observer: Observer, wakes: Callable[[Entry], bool], wake: asyncio.Event) -> None:
     while True:
         for entry in await asyncio.to_thread(observer.read):
-            if wakes(entry):
-                wake.set()
+            try:
+                if wakes(entry):
+                    wake.set()
+            except Exception:  # noqa: BLE001 - likewise
+                _log.exception("guardian.entry_failed", entry=f"{entry.stream}/{entry.id}")

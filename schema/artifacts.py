@@ -24,8 +24,8 @@ _CHUNK_BYTES = 1 << 20
 
 def _checked(path: str) -> str:
     pure = PurePosixPath(path)
-    if not path or pure.is_absolute() or ".." in pure.parts or "\\" in path:
-        message = f"artifact path {path!r} leaves its folder"
+    if not pure.parts or pure.is_absolute() or ".." in pure.parts or "\\" in path:
+        message = f"artifact path {path!r} leaves its folder, or is that folder itself"
         raise ValueError(message)
     return str(pure)
 

@@ -21,10 +21,11 @@ from dramatiq.middleware import Middleware
 
 from streams.gate import Gate
 from streams.middleware import Delivery, LoopThread, default_middleware
+from streams.transport.dead_letters import letter_fields
 from streams.transport.group_commit import GroupCommit
 from streams.transport.housekeeping import Housekeeping
 from streams.transport.in_hand import InHand
-from streams.transport.port import DEAD, Entry, Publication, Settlement, Subscription, Transport
+from streams.transport.port import DEAD, Entry, Publication, Settlement, Subscription, Tally, Transport, Untold
 
 _MAX_DELIVERIES: Final = 10
 #: How long a consumer looks away before it asks a shut gate, or a full process, again.
@@ -58,6 +59,7 @@ class StreamsBroker(Broker):
         max_deliveries: int = _MAX_DELIVERIES,
         loop_thread: LoopThread | None = None,
         middleware: list[Middleware] | None = None,
+        tally: Tally | None = None,
     ) -> None:
         """Touches no server yet.
 
@@ -71,12 +73,14 @@ class StreamsBroker(Broker):
             max_deliveries: An entry delivered more often without an end goes to the dead letters.
             loop_thread: The running loop for async actors; None: one is made.
             middleware: In place of `default_middleware`.
+            tally: Told what is worth counting.
         """
         super().__init__(default_middleware(gate, loop_thread) if middleware is None else middleware)
         self.transport, self.gate, self.block_s, self.max_deliveries = transport, gate, block_s, max_deliveries
         self.in_hand = InHand(budget)
-        self.housekeeping = Housekeeping(transport, self.in_hand, lease_s=lease_s)
-        self.commit = GroupCommit(transport, self.in_hand, delayed=self.housekeeping.expect)
+        self.tally = tally or Untold()
+        self.housekeeping = Housekeeping(transport, self.in_hand, lease_s=lease_s, tally=self.tally)
+        self.commit = GroupCommit(transport, self.in_hand, delayed=self.housekeeping.expect, tally=self.tally)
         self._subscriptions = dict(subscriptions)
         #: By group.
         self.actor_names: dict[str, str] = {}
@@ -146,6 +150,8 @@ class StreamConsumer(Consumer):
                 return None  # it shut while we read: handed back at once by the next call
         while self._ready:
             entry = self._ready.popleft()
+            if entry.deliveries > 1:
+                broker.tally.redelivered(entry.group)
             if entry.deliveries <= broker.max_deliveries:
                 return self._delivery(entry)
             self._bury(
@@ -209,14 +215,7 @@ class StreamConsumer(Consumer):
     def _bury(self, entry: Entry, error: str, hint: str) -> None:
         """To the dead letters, with its fields as they came."""
         log.error("entry.dead", entry=f"{entry.origin_stream}/{entry.origin_id}", group=entry.group, error=error)
-        fields = {
-            **entry.fields,
-            b"error": error.encode(),
-            b"hint": hint.encode(),
-            b"from_stream": entry.origin_stream.encode(),
-            b"from_id": entry.origin_id.encode(),
-        }
-        self._broker.commit.settle(Settlement(entry, (Publication(DEAD, fields),)))
+        self._broker.commit.settle(Settlement(entry, (Publication(DEAD, letter_fields(entry, error, hint)),)))
 
 
 def _delivery(message: MessageProxy) -> Delivery:

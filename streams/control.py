@@ -7,6 +7,7 @@ Redis. The gate opens when the record holds nothing and its cursor has passed ev
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 
 import structlog
@@ -35,14 +36,15 @@ class GateKeeper:
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
-        """Read the record and follow the stream from there: halted from the first moment, if so."""
+        """Read the record, then the stream from there on: halted from the first moment, if either says so."""
         self._loop = asyncio.get_running_loop()
         truth = await self._record.read()
         self._generation = truth.generation
         self._obey(truth)
-        self._observer = Observer(
-            self._transport, (names.CONTROL,), {names.CONTROL: truth.cursor}, block_s=self._block_s
-        )
+        place = {names.CONTROL: truth.cursor}
+        for entry in await asyncio.to_thread(self._transport.observe, place, 0.0):
+            self._saw(entry)  # what the control actor has not come to yet; the observer sees it once more
+        self._observer = Observer(self._transport, (names.CONTROL,), place, block_s=self._block_s)
         threading.Thread(target=self._follow, args=(self._observer,), name="gate", daemon=True).start()
         self._task = asyncio.create_task(self._poll())
 
@@ -62,7 +64,8 @@ class GateKeeper:
     def _saw(self, entry: Entry) -> None:
         halts = commands.says_halt(entry.fields)
         if not halts and entry.fields.get(b"type") != b"pause":
-            self._loop.call_soon_threadsafe(self._resumed.set)
+            with contextlib.suppress(RuntimeError):  # the process has ended while we read
+                self._loop.call_soon_threadsafe(self._resumed.set)
             return
         with self._lock:
             self._last_shut = entry.id
@@ -74,17 +77,24 @@ class GateKeeper:
 
     async def _poll(self) -> None:
         while True:
-            self._obey(await self._record.read())
             try:
-                await asyncio.wait_for(self._resumed.wait(), _POLL_S)
-            except TimeoutError:
-                continue
-            self._resumed.clear()
-            for _ in range(int(_EAGER_S / _EAGER_POLL_S)):  # the control actor is committing it right now
-                self._obey(await self._record.read())
-                if self._gate.state == "open":
-                    break
-                await asyncio.sleep(_EAGER_POLL_S)
+                await self._look()
+            except Exception:  # noqa: BLE001 - whatever it was, a gate that follows no more is worse
+                _log.exception("gate.unread", hint="the gate stays as it is until the record can be read")
+                await asyncio.sleep(_POLL_S)
+
+    async def _look(self) -> None:
+        self._obey(await self._record.read())
+        try:
+            await asyncio.wait_for(self._resumed.wait(), _POLL_S)
+        except TimeoutError:
+            return
+        self._resumed.clear()
+        for _ in range(int(_EAGER_S / _EAGER_POLL_S)):  # the control actor is committing it right now
+            self._obey(await self._record.read())
+            if self._gate.state == "open":
+                break
+            await asyncio.sleep(_EAGER_POLL_S)
 
     def _obey(self, truth: Truth) -> None:
         with self._lock:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from schema.flow import Stage, input_streams
+from schema.flow import LAST, STAGES, Stage, input_streams
 from streams.transport.port import DEAD, LATER, Subscription
 
 __all__ = ["DEAD", "LATER"]
@@ -39,3 +39,9 @@ def stage_subscription(stage: Stage) -> Subscription:
 
 
 INTAKE_SUBSCRIPTION: Final = subscription("intake", (INTAKE,))
+#: Every group that the code declares, by name.
+SUBSCRIPTIONS: Final = {
+    declared.group: declared for declared in (INTAKE_SUBSCRIPTION, *(stage_subscription(stage) for stage in STAGES))
+}
+#: Streams that no declared group reads: kept for so long, whoever reads them.
+UNREAD: Final = (CONTROL, REJECTED, NOTICES, DEAD, LAST.stream)

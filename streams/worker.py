@@ -17,6 +17,7 @@ import structlog
 from schema.errors import PipelineError
 from schema.settings.environment import read
 from schema.telemetry import logs
+from streams import figures
 from streams.broker import Delivered, StreamsBroker
 from streams.middleware import LoopThread
 from streams.process import Process, say
@@ -80,6 +81,7 @@ def _work(
         lease_s=servers.lease_s,
         block_s=servers.block_s,
         loop_thread=loop_thread,
+        tally=figures.Tally(),
     )
     handler = prepare(process)
 

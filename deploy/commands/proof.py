@@ -1,4 +1,4 @@
-"""`test`: the project's tests, run as a program of their own."""
+"""`test` and `bench`: the project's tests and its measurements, run as programs of their own."""
 
 from __future__ import annotations
 
@@ -17,3 +17,11 @@ def run_tests(
     """Run the tests, or those that ARGS choose."""
     os.chdir(ROOT)  # tests are found, and their settings read, from the root of the project
     os.execv(sys.executable, (sys.executable, "-m", "pytest", *(args or ())))  # noqa: S606 - becomes the tests
+
+
+def run_bench(
+    args: Annotated[list[str] | None, typer.Argument(help="As `bench bus --help` says.", metavar="bus [ARGS]")] = None,
+) -> None:
+    """Measure the bus beside its peers."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    os.execve(sys.executable, (sys.executable, "-m", "tests.bench", *(args or ())), environ)  # noqa: S606 - becomes the bench

@@ -16,7 +16,7 @@ import msgspec
 from schema import flow
 from schema.documents import Brief
 from schema.events.fact import Fact, fact_id, stamp
-from schema.record.postgres import Connection, Postgres
+from schema.record.postgres import Connection, Postgres, storable
 
 Document = TypeVar("Document")
 _INPUTS_DONE = "SELECT stage, status, output FROM video_stages WHERE video_id = $1 AND stage = ANY($2)"
@@ -213,6 +213,7 @@ class Claims:
 
     async def fail(self, claim: Claim, reason: str) -> Fact | None:
         """Fail the stage and its video with `reason`; what other stages still do is dropped."""
+        reason = storable(reason)
 
         async def work(connection: Connection) -> Fact | None:
             if not await self._leave(connection, claim, "failed", outcome="failed", error=reason):
@@ -226,7 +227,7 @@ class Claims:
 
         async def work(connection: Connection) -> bool:
             return await self._leave(
-                connection, claim, "retrying", outcome="retried", error=reason, failures=1, delay_s=delay_s
+                connection, claim, "retrying", outcome="retried", error=storable(reason), failures=1, delay_s=delay_s
             )
 
         return await self._postgres.run(work)

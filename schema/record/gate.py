@@ -126,6 +126,8 @@ class GateRecord:
                 ON CONFLICT (reader, stream) DO UPDATE SET entry_id = '0-0', generation = cursors.generation + 1""",
                 READER,
             )
+            # what was held in the old stream precedes all that the new one says, whatever its ids are
+            await connection.execute("UPDATE holds SET entry = '{0,0}' WHERE entry IS NOT NULL")
 
         await self._postgres.run(work)
 

@@ -41,6 +41,8 @@ _PASSING: tuple[type[Exception], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.QueryCanceledError,
+    # what asyncpg says where the server's farewell came in just before our question
+    asyncpg.InternalClientError,
 )
 #: asyncpg says by its own class, and by its words, that a connection was closed under a call.
 _LOOKED_AT: tuple[type[Exception], ...] = (*_PASSING, asyncpg.InterfaceError)
@@ -59,6 +61,11 @@ def _as_bytes(value: str) -> bytes:
     return value.encode()
 
 
+def storable(text: str) -> str:
+    """`text` without what Postgres keeps in no text: NUL, and halves of characters (from a file's undecodable name)."""
+    return text.replace("\x00", "\\0").encode(errors="replace").decode()
+
+
 class Postgres:
     """A pool for one process; every class of the record is given it."""
 
@@ -68,6 +75,7 @@ class Postgres:
         self._clock = clock or SystemClock()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._back_at_s = -math.inf
+        self._closed = False
 
     async def open(self) -> None:
         """Bring the database up to date and open the pool; waits for the server as long as it takes."""
@@ -87,6 +95,7 @@ class Postgres:
     async def close(self) -> None:
         """Close the pool; a server that does not answer is left after a moment."""
         if self._pool is not None:
+            self._closed = True
             try:
                 await asyncio.wait_for(self._pool.close(), timeout=2)
             except _LOOKED_AT:
@@ -112,7 +121,7 @@ class Postgres:
             try:
                 result = await once()
             except _LOOKED_AT as error:
-                if isinstance(error, asyncpg.InterfaceError) and "closed" not in str(error):
+                if isinstance(error, asyncpg.InterfaceError) and (self._closed or "closed" not in str(error)):
                     raise  # a call that asyncpg refuses is a mistake of ours, no outage
                 if not away and not isinstance(error, asyncpg.TransactionRollbackError):
                     _log.warning("postgres.away", error=f"{type(error).__name__}: {error}")

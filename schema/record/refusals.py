@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from schema.record.postgres import Connection, Postgres
+from schema.record.postgres import Connection, Postgres, storable
 
 
 class Refusals:
@@ -22,7 +22,7 @@ class Refusals:
             await connection.execute(
                 """INSERT INTO refused_events (from_stream, from_id, kind, error, hint) VALUES ($1, $2, $3, $4, $5)
                 ON CONFLICT DO NOTHING""",
-                *(stream, entry_id, kind, error.replace("\x00", "\\0"), hint.replace("\x00", "\\0")),
+                *(stream, entry_id, kind, storable(error), storable(hint)),
             )
 
         await self._postgres.run(work)

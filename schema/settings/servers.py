@@ -28,7 +28,7 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     lease_s: Annotated[
         float, Meta(ge=0.2, description="seconds after which a silent worker's work is looked at again")
-    ] = 5.0
+    ] = 4.0
     block_s: Annotated[float, Meta(gt=0, description="seconds one blocking read waits")] = 2.0
     guardian_tick_s: Annotated[float, Meta(gt=0, description="seconds between two looks of a guardian")] = 2.0
     retention_days: Annotated[float, Meta(gt=0, description="days that streams and receipts are kept at least")] = 7.0

@@ -77,6 +77,27 @@ SETTLES = Counter(
 REDELIVERED = Counter(
     "ytempire_redelivered", "Entries that were delivered more than once", ["group"], registry=REGISTRY
 )
+LEASES_LOST = Counter(
+    "ytempire_leases_lost", "Entries in work here that went to somebody else", ["group"], registry=REGISTRY
+)
+
+#: What the server does not know has no sample: it is never shown as 0.
+STREAM_DEPTH = Gauge(
+    "ytempire_stream_depth", "Entries that a group was not yet given", ["stream", "group"], registry=REGISTRY
+)
+STREAM_PENDING = Gauge(
+    "ytempire_stream_pending", "Entries given to a group and not ended", ["stream", "group"], registry=REGISTRY
+)
+STREAM_OLDEST_PENDING_SECONDS = Gauge(
+    "ytempire_stream_oldest_pending_seconds",
+    "Age of the oldest entry that a group has not ended; none: nothing is pending",
+    ["stream", "group"],
+    registry=REGISTRY,
+)
+DELAYED = Gauge("ytempire_delayed", "Entries of a group that wait for their time", ["group"], registry=REGISTRY)
+DEAD_LETTERS = Gauge("ytempire_dead_letters", "Dead letters that are kept", registry=REGISTRY)
+ENTRIES_TRIMMED = Counter("ytempire_entries_trimmed", "Entries that nobody needed any more", registry=REGISTRY)
+
 FACTS_REPUBLISHED = Counter(
     "ytempire_facts_republished", "Facts that integrity found missing from Redis", registry=REGISTRY
 )

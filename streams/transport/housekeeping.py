@@ -13,10 +13,10 @@ from typing import Final
 import structlog
 
 from streams.transport.in_hand import InHand
-from streams.transport.port import BusClosedError, Entry, Transport
+from streams.transport.port import BusClosedError, Entry, Tally, Transport
 
 #: Renewals in the time of one lease.
-_TURNS: Final = 3
+_TURNS: Final = 4
 #: The shortest wait between two looks at what is due.
 _SHORTEST_S: Final = 0.005
 
@@ -24,10 +24,11 @@ log = structlog.get_logger(__name__)
 
 
 class Housekeeping:
-    """Renews every third of a lease; looks at what is due then, and when it was told to expect something."""
+    """Renews every quarter of a lease; looks at what is due once a lease, and when it knows that something is."""
 
-    def __init__(self, transport: Transport, in_hand: InHand, *, lease_s: float) -> None:
-        self._transport, self._in_hand, self._turn_s = transport, in_hand, lease_s / _TURNS
+    def __init__(self, transport: Transport, in_hand: InHand, *, lease_s: float, tally: Tally) -> None:
+        self._transport, self._in_hand, self._tally = transport, in_hand, tally
+        self._lease_s, self._turn_s = lease_s, lease_s / _TURNS
         self._wake = threading.Condition()
         self._closing = False
         self._due_s = 0.0
@@ -78,13 +79,14 @@ class Housekeeping:
         for entry in lost:
             if _key(entry) not in self._lost:
                 log.info("lease.lost", entry=f"{entry.stream}/{entry.id}", group=entry.group)
+                self._tally.lease_lost(entry.group)
         self._lost = {_key(entry) for entry in lost}
 
     def _move_due(self) -> None:
         with self._wake:
-            self._due_s = monotonic() + self._turn_s
+            self._due_s = monotonic() + self._lease_s
         wait_s = self._transport.move_due()
-        if wait_s is not None and wait_s < self._turn_s:
+        if wait_s is not None and wait_s < self._lease_s:
             self.expect(max(wait_s, _SHORTEST_S))
 
 

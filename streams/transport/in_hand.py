@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from streams.transport.port import Entry
+
+#: How long a reader that might have a little room waits for more: one large read costs less than many small ones.
+_LINGER_S: Final = 0.001
 
 _Key = tuple[str, str, str]
 
@@ -20,9 +24,13 @@ class InHand:
     def __init__(self, budget: int) -> None:
         if budget < 1:
             raise ValueError(f"budget is {budget}, expected at least 1: a process that may hold nothing takes nothing")
-        self._budget = budget
+        self._budget, self._enough = budget, (budget + 1) // 2
         self._entries: dict[_Key, Entry] = {}
         self._freed = threading.Condition()
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._entries)
 
     def entries(self) -> list[Entry]:
         """All of them, the oldest first."""
@@ -30,10 +38,14 @@ class InHand:
             return list(self._entries.values())
 
     def wait_for_room(self, timeout_s: float) -> int:
-        """How many more may be taken; waits up to `timeout_s` until it is one at least."""
+        """How many more may be taken; waits up to `timeout_s` until it is one at least, then a moment for more."""
         with self._freed:
-            self._freed.wait_for(lambda: len(self._entries) < self._budget, timeout_s)
-            return max(0, self._budget - len(self._entries))
+            if self._room() < self._enough and self._freed.wait_for(lambda: self._room() > 0, timeout_s):
+                self._freed.wait_for(lambda: self._room() >= self._enough, _LINGER_S)
+            return max(0, self._room())
+
+    def _room(self) -> int:
+        return self._budget - len(self._entries)
 
     def admit(self, entries: Sequence[Entry]) -> tuple[list[Entry], list[Entry]]:
         """Takes what there is room for; returns what was taken and what was too much.
@@ -42,7 +54,7 @@ class InHand:
         """
         with self._freed:
             new = [entry for entry in entries if _key(entry) not in self._entries]
-            room = max(0, self._budget - len(self._entries))
+            room = max(0, self._room())
             self._entries.update((_key(entry), entry) for entry in new[:room])
         return new[:room], new[room:]
 

@@ -56,15 +56,20 @@ def delayed(settlement: Settlement) -> list[Argument]:
     ended = settlement.entry
     if not ended.lane:
         raise ValueError(f"{ended.stream}/{ended.id} cannot come back: it was observed, not read by a group")
-    fields = {
+    fields = on_lane(ended, retries=ended.retries + 1, failures=ended.failures + settlement.failed)
+    delay_ms = max(0, round(1000 * settlement.retry_delay_s))
+    return [delay_ms, ended.lane, uuid.uuid4().hex, *counted(fields)]
+
+
+def on_lane(ended: Entry, *, retries: int, failures: int) -> dict[bytes, bytes]:
+    """The fields of an entry as its lane keeps them."""
+    return {
         **ended.fields,
         _FROM_STREAM: ended.origin_stream.encode(),
         _FROM_ID: ended.origin_id.encode(),
-        _RETRIES: str(ended.retries + 1).encode(),
-        _FAILURES: str(ended.failures + settlement.failed).encode(),
+        _RETRIES: str(retries).encode(),
+        _FAILURES: str(failures).encode(),
     }
-    delay_ms = max(0, round(1000 * settlement.retry_delay_s))
-    return [delay_ms, ended.lane, uuid.uuid4().hex, *counted(fields)]
 
 
 class Lanes:

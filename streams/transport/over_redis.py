@@ -5,21 +5,31 @@ Thread-safe. All state is on the server but for the cursors of the sweeps, which
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
 from collections.abc import Callable, Mapping, Sequence
 
+from streams.transport import consumers
 from streams.transport.connection import Connection
+from streams.transport.dead_letters import DeadLetters
 from streams.transport.lanes import Lanes
 from streams.transport.leases import Leases
 from streams.transport.looking import Looking
+from streams.transport.measuring import Measuring
 from streams.transport.mirrors import Mirrors
-from streams.transport.port import Entry, Outcome, Publication, Settlement, Subscription
+from streams.transport.port import (
+    DeadLetter,
+    Entry,
+    Outcome,
+    Publication,
+    Requeued,
+    Settlement,
+    SourceFigures,
+    Subscription,
+)
 from streams.transport.reading import Reading
 from streams.transport.scripts import Scripts
 from streams.transport.server import refuse_unsafe
 from streams.transport.settling import Settling
+from streams.transport.trimming import Trimming
 
 
 class RedisTransport:
@@ -43,7 +53,8 @@ class RedisTransport:
             block_s: The longest blocking read; a longer one is cut to it.
             on_wiped: Told, in the reading thread, of each stream whose group was found missing and was made again.
         """
-        self._consumer = f"{socket.gethostname()}-{process}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._consumer = consumers.new_name(process)
+        self._lease_s = lease_s
         self._block_s = block_s
         self._connection = Connection(url, block_s=block_s)
         scripts = Scripts(self._connection.commands)
@@ -51,6 +62,9 @@ class RedisTransport:
         self._settling = Settling(self._connection, scripts, consumer=self._consumer)
         self._lanes = Lanes(self._connection, scripts)
         self._mirrors = Mirrors(self._connection)
+        self._dead_letters = DeadLetters(self._connection, scripts)
+        self._measuring = Measuring(self._connection, scripts)
+        self._trimming = Trimming(self._connection, scripts)
         self._looking = Looking(self._connection, self._lanes)
         self._reading = Reading(
             self._connection, scripts, self._leases, consumer=self._consumer, lease_s=lease_s, on_wiped=on_wiped
@@ -80,10 +94,13 @@ class RedisTransport:
     def hand_back(self, entries: Sequence[Entry]) -> None:
         """Leaves entries to whoever sweeps next."""
         self._leases.hand_back(entries)
+        if entries:
+            self._reading.sweep_within(0.0)
 
     def return_to(self, entry: Entry, consumer: str, idle_s: float = 0.0) -> None:
         """Leaves the entry to the consumer that works on it."""
         self._leases.return_to(entry, consumer, idle_s)
+        self._reading.sweep_within(self._lease_s - idle_s)
 
     def publish(
         self,
@@ -111,6 +128,36 @@ class RedisTransport:
     def held(self, subscription: Subscription) -> list[Entry]:
         """Everything the group still has."""
         return self._looking.held(subscription)
+
+    def trim(
+        self, subscriptions: Sequence[Subscription], by_age: Sequence[str], *, retention_s: float, every_s: float = 0.0
+    ) -> int | None:
+        """Removes what nobody needs any more."""
+        return self._trimming.trim(subscriptions, by_age, retention_s=retention_s, every_s=every_s)
+
+    def retire(self, subscription: Subscription, idle_s: float) -> list[str]:
+        """Removes names of consumers long gone."""
+        return self._trimming.retire(subscription, idle_s)
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """All dead letters."""
+        return self._dead_letters.all()
+
+    def requeue(self, letter: DeadLetter, lane: str) -> Requeued:
+        """Puts a dead letter back, once."""
+        return self._dead_letters.requeue(letter, lane)
+
+    def figures(self, subscription: Subscription) -> list[SourceFigures]:
+        """How much the group has to do."""
+        return self._measuring.figures(subscription)
+
+    def delayed(self) -> dict[str, int]:
+        """What waits for its time."""
+        return self._measuring.delayed()
+
+    def dead(self) -> int:
+        """How many dead letters are kept."""
+        return self._measuring.dead()
 
     def put_receipt(self, key: str, fields: Mapping[str, str], ttl_s: float) -> None:
         """Keeps a receipt."""

@@ -21,6 +21,8 @@ RELEASED = "released"
 #: settled: acknowledged, everything published. lost: it is not ours any more (another consumer has it, or the server
 #: refused), nothing was acknowledged. gone: no longer pending at all, as after a wipe; nothing was published.
 Outcome = Literal["settled", "lost", "gone"]
+#: missing: no such letter is kept any more.
+Requeued = Literal["requeued", "again", "missing"]
 Fields = Mapping[str, str] | Mapping[bytes, bytes]
 
 
@@ -88,6 +90,62 @@ class Settlement(msgspec.Struct, frozen=True):
     failed: bool = True
 
 
+class DeadLetter(msgspec.Struct, frozen=True):
+    """What a group gave up on, and why."""
+
+    id: str
+    #: The group that gave up; empty where the letter does not say.
+    group: str
+    origin_stream: str
+    origin_id: str
+    error: str
+    hint: str
+    #: The event's own.
+    fields: dict[bytes, bytes]
+    requeued: bool
+
+
+class SourceFigures(msgspec.Struct, frozen=True):
+    """How much a group has to do on one of its streams."""
+
+    stream: str
+    group: str
+    #: Not yet delivered; None: the server does not know, as after a group was moved.
+    undelivered: int | None
+    pending: int
+    #: Since the oldest pending entry was added; None where nothing is pending.
+    oldest_pending_s: float | None
+
+
+class Tally(Protocol):
+    """What the bus tells whoever counts; called from several threads, and quick."""
+
+    def settled(self, outcome: Outcome, count: int) -> None:
+        """So many deliveries ended in this way."""
+        ...
+
+    def redelivered(self, group: str) -> None:
+        """An entry came that was delivered before, without an end."""
+        ...
+
+    def lease_lost(self, group: str) -> None:
+        """An entry that is worked on here is somebody else's, or gone."""
+        ...
+
+
+class Untold:
+    """A tally that counts nothing."""
+
+    def settled(self, outcome: Outcome, count: int) -> None:
+        """Nothing."""
+
+    def redelivered(self, group: str) -> None:
+        """Nothing."""
+
+    def lease_lost(self, group: str) -> None:
+        """Nothing."""
+
+
 class Transport(Protocol):
     """A bus. Every method may be called from any thread, and waits out a server that is away unless it says otherwise.
 
@@ -96,7 +154,7 @@ class Transport(Protocol):
 
     @property
     def consumer(self) -> str:
-        """This process's consumer name, `<host>-<process>-<pid>-<4 hex>`."""
+        """This process's consumer name, `<host>-<process>-<pid>-<8 hex>`."""
         ...
 
     def ensure_groups(self, subscription: Subscription) -> None:
@@ -164,6 +222,40 @@ class Transport(Protocol):
 
         Not a snapshot: what moves while it looks may be missed.
         """
+        ...
+
+    def trim(
+        self, subscriptions: Sequence[Subscription], by_age: Sequence[str], *, retention_s: float, every_s: float = 0.0
+    ) -> int | None:
+        """Removes what all these groups have done and what is older than `retention_s`; returns how many.
+
+        The streams of `by_age` are trimmed by their age alone. Some that might go may stay. None: another call has
+        trimmed less than `every_s` ago.
+        """
+        ...
+
+    def retire(self, subscription: Subscription, idle_s: float) -> list[str]:
+        """Removes, and returns, the names of consumers that were idle for so long and have nothing pending."""
+        ...
+
+    def dead_letters(self) -> list[DeadLetter]:
+        """All dead letters that are kept, the oldest first."""
+        ...
+
+    def requeue(self, letter: DeadLetter, lane: str) -> Requeued:
+        """Puts a dead letter's event into the lane, once: `again` says that it was put there before."""
+        ...
+
+    def figures(self, subscription: Subscription) -> list[SourceFigures]:
+        """How much the group has to do, for each of its sources."""
+        ...
+
+    def delayed(self) -> dict[str, int]:
+        """How many entries wait for their time, by lane."""
+        ...
+
+    def dead(self) -> int:
+        """How many dead letters are kept."""
         ...
 
     def put_receipt(self, key: str, fields: Mapping[str, str], ttl_s: float) -> None:

@@ -6,7 +6,7 @@ since an acknowledgement that frees memory must not wait for memory; only `publi
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -34,15 +34,21 @@ class Scripts:
         self.due = registered("due")
         self.delayed = registered("delayed")
         self.leave = registered("leave")
+        self.retire = registered("retire")
+        self.trim = registered("trim")
+        self.requeue = registered("requeue")
+        self.figures = registered("figures")
+        self.lanes = registered("lanes")
         body = (_FOLDER / "publish.lua").read_text(encoding="utf-8")
         self.publish_within_memory = client.register_script(body.replace(_ALLOW_OOM, "#!lua", 1))
 
 
 def counted(fields: Mapping[str, str] | Mapping[bytes, bytes]) -> list[Argument]:
     """Fields and values in turn, after their number: how the scripts take them."""
-    pairs: Iterable[tuple[Argument, Argument]] = fields.items()
-    flat = [part for pair in pairs for part in pair]
-    return [len(flat), *flat]
+    counted_fields: list[Argument] = [2 * len(fields)]
+    for pair in fields.items():
+        counted_fields += pair
+    return counted_fields
 
 
 def paired(flat: list[bytes]) -> dict[bytes, bytes]:

@@ -1,15 +1,17 @@
 """Publishing, and the end of a delivery: check, publish, delay, acknowledge, in one script for a whole batch.
 
 A settlement that is repeated publishes nothing twice, since its entry is not pending any more; other publications carry
-a token. What a consumer does outside Redis is not covered: that needs a key of its own.
+a token. An event of thousands of fields is more than a script can pass on: it is appended by a command of its own, and
+may be there twice. What a consumer does outside Redis is not covered: that needs a key of its own.
 """
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
+import msgspec
 import structlog
 
 from streams.transport.connection import Connection, may_have_run
@@ -21,6 +23,8 @@ from streams.transport.scripts import Argument, Scripts, counted
 _BATCH: Final = 100
 #: How long a repeated publish is recognised.
 _TOKEN_LIFE_MS: Final = 60_000
+#: Fields of an event that a script can pass on: Lua hands some 8,000 arguments to a command.
+_SCRIPT_MAX_FIELDS: Final = 3_900
 
 log = structlog.get_logger(__name__)
 
@@ -45,30 +49,63 @@ class Settling:
             nonlocal unanswered
             unanswered = unanswered or may_have_run(error)
 
-        args = [self._consumer, LATER, *(part for settlement in batch for part in _arguments(settlement))]
-        statuses = self._connection.call(lambda: self._scripts.settle(args=args), failed=failed)
-        return [
-            _outcome(settlement, status.decode(errors="replace"), repeated=unanswered)
-            for settlement, status in zip(batch, statuses, strict=True)
-        ]
+        places: dict[tuple[str, str], list[int]] = {}
+        for place, settlement in enumerate(batch):
+            places.setdefault((settlement.entry.stream, settlement.entry.group), []).append(place)
+        args: list[Argument] = [self._consumer, LATER]
+        for (stream, group), of_stream in places.items():
+            args += (stream, group, len(of_stream))
+            for place in of_stream:
+                _add_arguments(args, self._without_large(batch[place]))
+        statuses = iter(self._connection.call(lambda: self._scripts.settle(args=args), failed=failed))
+        outcomes: list[Outcome] = ["settled"] * len(batch)
+        for of_stream in places.values():
+            for place, status in zip(of_stream, statuses, strict=False):
+                if status != b"settled":
+                    outcomes[place] = _outcome(batch[place], status.decode(errors="replace"), repeated=unanswered)
+        return outcomes
 
     def publish(
         self, publications: Sequence[Publication], token: str | None, *, within_memory: bool, wait_s: float | None
     ) -> list[str]:
         """Appends the events and returns their ids."""
+        if any(_large(publication) for publication in publications):
+            return [self._append(publication, wait_s) for publication in publications]
         script = self._scripts.publish_within_memory if within_memory else self._scripts.publish
         args: list[Argument] = [f"published:{token or uuid.uuid4().hex}", _TOKEN_LIFE_MS]
         for publication in publications:
             args += [publication.stream, *counted(publication.fields)]
         return [entry_id.decode() for entry_id in self._connection.call(lambda: script(args=args), wait_s=wait_s)]
 
+    def _without_large(self, settlement: Settlement) -> Settlement:
+        """What is left for the script once the large events are appended."""
+        if not any(_large(publication) for publication in settlement.publications):
+            return settlement
+        for publication in settlement.publications:
+            if _large(publication):
+                self._append(publication, None)
+        small = tuple(publication for publication in settlement.publications if not _large(publication))
+        return msgspec.structs.replace(settlement, publications=small)
 
-def _arguments(settlement: Settlement) -> list[Argument]:
-    entry = settlement.entry
-    args: list[Argument] = [entry.stream, entry.group, entry.id, *delayed(settlement), len(settlement.publications)]
+    def _append(self, publication: Publication, wait_s: float | None) -> str:
+        fields: Any = publication.fields
+        entry_id: Any = self._connection.call(
+            lambda: self._connection.commands.xadd(publication.stream, fields), wait_s=wait_s
+        )
+        return str(entry_id.decode())
+
+
+def _large(publication: Publication) -> bool:
+    return len(publication.fields) > _SCRIPT_MAX_FIELDS
+
+
+def _add_arguments(args: list[Argument], settlement: Settlement) -> None:
+    args.append(settlement.entry.id)
+    args += delayed(settlement)
+    args.append(len(settlement.publications))
     for publication in settlement.publications:
-        args += [publication.stream, *counted(publication.fields)]
-    return args
+        args.append(publication.stream)
+        args += counted(publication.fields)
 
 
 def _outcome(settlement: Settlement, status: str, *, repeated: bool) -> Outcome:
@@ -76,8 +113,8 @@ def _outcome(settlement: Settlement, status: str, *, repeated: bool) -> Outcome:
     if status == "gone":
         # Settled by the first try, or wiped; where it was wiped the record publishes what is missing.
         return "settled" if repeated else "gone"
-    if status in ("settled", "lost"):
-        return "settled" if status == "settled" else "lost"
+    if status == "lost":
+        return "lost"
     entry = settlement.entry
     log.error(
         "settle.refused",

@@ -3,6 +3,11 @@
 -- ARGV: the sorted set, how many to move at most.
 -- Returns the milliseconds until the next one is due, -1 where there is none.
 local later, most = ARGV[1], ARGV[2]
+local function next_due()
+  return redis.call('ZRANGE', later, '-inf', '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')[2]
+end
+-- The usual answer, and the cheapest.
+if not next_due() then return -1 end
 local time = redis.call('TIME')
 local now_ms = time[1] * 1000 + math.floor(time[2] / 1000)
 for _, member in ipairs(redis.call('ZRANGE', later, '-inf', now_ms, 'BYSCORE', 'LIMIT', 0, most)) do
@@ -15,6 +20,6 @@ for _, member in ipairs(redis.call('ZRANGE', later, '-inf', now_ms, 'BYSCORE', '
     redis.call('ZADD', later, '+inf', member)
   end
 end
-local next = redis.call('ZRANGE', later, '-inf', '(+inf', 'BYSCORE', 'LIMIT', 0, 1, 'WITHSCORES')
-if not next[1] then return -1 end
-return math.max(0, math.ceil(tonumber(next[2]) - now_ms))
+local due_ms = next_due()
+if not due_ms then return -1 end
+return math.max(0, math.ceil(tonumber(due_ms) - now_ms))

@@ -1,31 +1,52 @@
 #!lua flags=allow-oom
--- Takes up to `room` entries for one consumer, source by source: those whose lease ran out (when asked to sweep), then
--- new ones. One XREADGROUP over several streams would take up to `room` from each of them.
--- ARGV: group, consumer, room, lease in ms (0: no sweep), then source and sweep cursor, alternating.
--- Returns {{source, id, deliveries, {field, value, ...}}, ...} and the new cursors in the order of the sources.
+-- Takes up to `room` entries for one consumer, source by source: those whose lease ran out or whose consumer is known to
+-- be dead (when asked to sweep), then new ones. One XREADGROUP over several streams would take `room` from each of them.
+-- ARGV: group, consumer, room, lease in ms (0: no sweep), 'new' or '' (nothing new), number of dead consumers, these,
+--   then source and sweep cursor, alternating.
+-- Returns {{source, id, deliveries, {field, value, ...}}, ...}, the new cursors in the order of the sources,
+--   ms until the next lease may run out, and the consumers that hold entries.
 local group, consumer, room, lease_ms = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
--- XAUTOCLAIM looks at ten times COUNT entries; the rest of a long list waits for the next sweep.
-local SCANS = 20
-local taken, cursors = {}, {}
+-- Pending entries looked at in one call at most: SCANS pages; the rest waits for the next call.
+local PAGE, SCANS = 100, 20
+local first_source = 7 + tonumber(ARGV[6])
+local dead, owners, seen = {}, {}, {}
+for i = 7, first_source - 1 do dead[ARGV[i]] = true end
+local taken, cursors, soonest_ms = {}, {}, lease_ms
+
+local function claim(source, id, deliveries)
+  -- What was trimmed meanwhile is not claimed: the server takes it off the pending list.
+  local claimed = redis.call('XCLAIM', source, group, consumer, 0, id)[1]
+  if claimed then taken[#taken + 1] = {source, id, deliveries + 1, claimed[2]} end
+end
+
+local function look_at(source, row)
+  local id, owner, left_ms = row[1], row[2], lease_ms - row[3]
+  if left_ms > 0 and not dead[owner] then
+    soonest_ms = math.min(soonest_ms, left_ms)
+    if not seen[owner] then owners[#owners + 1], seen[owner] = owner, true end
+    return true
+  end
+  if #taken >= room then return false end
+  claim(source, id, row[4])
+  return true
+end
 
 local function sweep(source, cursor)
   for _ = 1, SCANS do
-    if #taken >= room then break end
-    local reply = redis.call('XAUTOCLAIM', source, group, consumer, lease_ms, cursor, 'COUNT', room - #taken)
-    cursor = reply[1]
-    for _, entry in ipairs(reply[2]) do
-      local pending = redis.call('XPENDING', source, group, entry[1], entry[1], 1)
-      taken[#taken + 1] = {source, entry[1], pending[1][4], entry[2]}
+    local rows = redis.call('XPENDING', source, group, cursor, '+', PAGE)
+    for _, row in ipairs(rows) do
+      if not look_at(source, row) then return cursor end
+      cursor = '(' .. row[1]
     end
-    if cursor == '0-0' then break end
+    if #rows < PAGE then return '-' end
   end
   return cursor
 end
 
-for i = 5, #ARGV, 2 do
+for i = first_source, #ARGV, 2 do
   cursors[#cursors + 1] = lease_ms > 0 and sweep(ARGV[i], ARGV[i + 1]) or ARGV[i + 1]
 end
-for i = 5, #ARGV, 2 do
+for i = first_source, ARGV[5] == 'new' and #ARGV or 0, 2 do
   local source = ARGV[i]
   if #taken < room then
     local reply = redis.call(
@@ -35,4 +56,4 @@ for i = 5, #ARGV, 2 do
     end
   end
 end
-return {taken, cursors}
+return {taken, cursors, soonest_ms, owners}

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import time
-from itertools import chain
 
 import pytest
 from structlog.testing import capture_logs
 
 from streams.transport.connection import UnsafeServerError
-from streams.transport.port import RELEASED, BusClosedError, BusUnavailableError, Publication, Settlement
+from streams.transport.port import BusClosedError, BusUnavailableError, Publication, Settlement
 from streams.transport.reading import _Sweeps
 from tests.integration.streams.cutting import CuttingProxy
 from tests.integration.streams.workers import (
@@ -25,13 +24,6 @@ from tests.integration.streams.workers import (
 STREAM = SCRIPT.streams[0]
 
 
-def test_a_group_sees_what_was_published_before_it_was_made(workers: Workers, server: Server) -> None:
-    server.xadd(STREAM, {"topic": "early"})
-    (entry,) = workers.transport().read(SCRIPT, 5, BLOCK_S)
-    assert entry.fields == {b"topic": b"early"}
-    assert (entry.origin_stream, entry.origin_id, entry.retries, entry.deliveries) == (STREAM, entry.id, 0, 1)
-
-
 def test_a_reader_waits_for_what_comes(workers: Workers, server: Server, later: Later) -> None:
     me = workers.transport(block_s=PATIENCE_S, lease_s=PATIENCE_S)
     me.ensure_groups(SCRIPT)
@@ -39,20 +31,6 @@ def test_a_reader_waits_for_what_comes(workers: Workers, server: Server, later: 
     started_s = time.monotonic()
     assert len(me.read(SCRIPT, 1, PATIENCE_S)) == 1
     assert time.monotonic() - started_s < PATIENCE_S / 2
-
-
-@pytest.mark.parametrize("room", [1, 2])
-def test_a_reader_of_two_streams_never_has_more_than_it_asked_for_and_misses_nothing(
-    workers: Workers, server: Server, room: int
-) -> None:
-    me = workers.transport()
-    for n in range(3):
-        for stream in RENDER.streams:
-            server.xadd(stream, {"n": str(n)})
-    reads = [me.read(RENDER, room, BLOCK_S) for _ in range(6 // room)]
-    assert [len(entries) for entries in reads] == [room] * (6 // room)
-    assert len({(entry.stream, entry.id) for entry in chain(*reads)}) == 6
-    assert {entry.deliveries for entry in chain(*reads)} == {1}
 
 
 def test_what_two_streams_bring_at_once_is_handed_back_beyond_the_room(workers: Workers, server: Server) -> None:
@@ -92,35 +70,6 @@ def test_an_orphan_behind_many_running_jobs_is_found(workers: Workers, server: S
     assert found[:1] == [orphan.id]
 
 
-def test_handing_back_costs_no_delivery_and_another_worker_takes_it(workers: Workers, server: Server) -> None:
-    me, other = workers.transport("me"), workers.transport("other")
-    server.xadd(STREAM, {"a": "b"})
-    (entry,) = me.read(SCRIPT, 1, BLOCK_S)
-    me.hand_back([entry])
-    (pending,) = server.xpending_range(STREAM, "script", "-", "+", 9)
-    assert (pending["consumer"].decode(), pending["times_delivered"]) == (RELEASED, 0)
-    (taken,) = other.read(SCRIPT, 1, BLOCK_S)
-    assert (taken.id, taken.deliveries) == (entry.id, 1)
-    me.hand_back([entry])
-    (pending,) = server.xpending_range(STREAM, "script", "-", "+", 9)
-    assert pending["consumer"].decode() == other.consumer
-
-
-def test_an_entry_returned_to_its_worker_is_not_taken_again_before_a_lease_is_over(
-    workers: Workers, server: Server
-) -> None:
-    worker, curious = workers.transport("worker"), workers.transport("curious", lease_s=LEASE_S)
-    server.xadd(STREAM, {"a": "b"})
-    (entry,) = worker.read(SCRIPT, 1, BLOCK_S)
-    server.xclaim(STREAM, "script", worker.consumer, 0, [entry.id], idle=10_000, justid=True)
-    (seen,) = curious.read(SCRIPT, 1, BLOCK_S)
-    curious.return_to(seen, worker.consumer)
-    (pending,) = server.xpending_range(STREAM, "script", "-", "+", 9)
-    assert (pending["consumer"].decode(), pending["times_delivered"]) == (worker.consumer, 1)
-    assert pending["time_since_delivered"] < 1000 * LEASE_S
-    assert worker.renew([entry]) == []
-
-
 def test_a_wipe_under_a_waiting_reader_heals_and_is_reported(
     workers: Workers, server: Server, signals: Signals, later: Later
 ) -> None:
@@ -133,52 +82,6 @@ def test_a_wipe_under_a_waiting_reader_heals_and_is_reported(
     server.xadd(STREAM, {"n": "2"})
     (entry,) = me.read(SCRIPT, 1, PATIENCE_S)
     assert entry.fields == {b"n": b"2"}
-
-
-def test_a_wipe_between_two_reads_heals_with_what_came_since(
-    workers: Workers, server: Server, signals: Signals
-) -> None:
-    me = workers.transport(on_wiped=signals)
-    server.xadd(STREAM, {"n": "1"})
-    assert len(me.read(SCRIPT, 1, BLOCK_S)) == 1
-    server.flushall()
-    server.xadd(STREAM, {"n": "2"})
-    assert me.read(SCRIPT, 1, BLOCK_S) == []
-    assert signals.next() in (STREAM, "lane:script")
-    assert me.read(SCRIPT, 1, BLOCK_S)[0].fields == {b"n": b"2"}
-
-
-def test_the_first_reader_of_all_reports_no_wipe(workers: Workers, signals: Signals) -> None:
-    assert workers.transport(on_wiped=signals).read(SCRIPT, 1, 0.01) == []
-    assert signals.none_within(0.01)
-
-
-def test_a_name_is_removed_only_where_nothing_is_pending(workers: Workers, server: Server) -> None:
-    me = workers.transport("leaver")
-    server.xadd(STREAM, {"a": "b"})
-    (entry,) = me.read(SCRIPT, 1, BLOCK_S)
-    me.leave(SCRIPT)
-    assert [consumer["name"].decode() for consumer in server.xinfo_consumers(STREAM, "script")] == [me.consumer]
-    me.settle([Settlement(entry)])
-    me.leave(SCRIPT)
-    assert server.xinfo_consumers(STREAM, "script") == []
-
-
-def test_a_group_holds_what_is_new_in_work_on_its_lane_and_delayed(workers: Workers, server: Server) -> None:
-    me = workers.transport()
-    for n in range(5):
-        server.xadd(STREAM, {"n": str(n)})
-    done, _working, lane, delayed = me.read(SCRIPT, 4, BLOCK_S)
-    me.settle([Settlement(done), Settlement(lane, retry_delay_s=0.0)])
-    me.move_due()
-    me.settle([Settlement(delayed, retry_delay_s=60.0)])
-    held = me.held(SCRIPT)
-    assert sorted(entry.fields[b"n"] for entry in held) == [b"1", b"2", b"3", b"4"]
-    assert {entry.origin_stream for entry in held} == {STREAM}
-    server.xgroup_destroy(STREAM, "script")
-    assert len(me.held(SCRIPT)) == 7  # the group would begin anew with all five
-    server.flushall()
-    assert me.held(SCRIPT) == []
 
 
 def test_a_server_that_is_away_is_waited_for_and_said_once(

@@ -23,6 +23,8 @@ def scraped(port: int) -> str:
 
 
 def test_the_exporter_says_what_was_counted(port: int) -> None:
+    metrics.STAGE_ATTEMPTS.clear()  # what other tests of this process have counted
+    metrics.STAGE_SECONDS.clear()
     metrics.STAGE_ATTEMPTS.labels("script", "done").inc()
     metrics.STAGE_SECONDS.labels("script").observe(3)
     metrics.GATE.state("halted")

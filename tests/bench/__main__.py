@@ -1,0 +1,64 @@
+"""`python -m tests.bench NAME`: runs one bench; `./ytempire bench NAME` is the same."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from deploy.commands.terminal import guarded
+from tests.bench import table, waiting
+from tests.bench.bus.lab import Options
+from tests.bench.bus.run import run
+
+app = typer.Typer(name="ytempire bench", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.callback(no_args_is_help=True)
+def bench() -> None:
+    """Measure beside peers and beside the limit; exit code 1 when a goal is missed."""
+
+
+@app.command()
+def bus(
+    *,
+    kill9: Annotated[bool, typer.Option("--kill9", help="Also kill workers in mid-job.")] = False,
+    limit_s: Annotated[float, typer.Option("--limit", help="Seconds to wait for a killed worker's job.")] = 20.0,
+    long: Annotated[bool, typer.Option("--long", help="A job of 60 s with a lease of 3 s, not 12 s with 1 s.")] = False,
+    memory: Annotated[int, typer.Option(help="Settled entries of the memory row.", min=1000)] = 100_000,
+    rounds: Annotated[int | None, typer.Option(help="Default: as many as fit, at most 3.", min=1)] = None,
+    jobs: Annotated[int, typer.Option(help="Jobs of ours; slower peers get fewer.", min=100)] = 20_000,
+    in_flight: Annotated[int, typer.Option(help="Taken and not acknowledged, where known.", min=8)] = 16,
+    only: Annotated[str, typer.Option(help="ours, bare, ceiling, dramatiq, taskiq, ... by commas.")] = "",
+    server: Annotated[Literal["valkey", "redis"], typer.Option(help="Ours, or redis-server on PATH.")] = "valkey",
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
+) -> None:
+    """The bus beside other task queues on Redis, dramatiq's own limit, and the bare client."""
+    options = Options(
+        server=server,
+        rounds=rounds,
+        jobs=jobs,
+        in_flight=in_flight,
+        only=tuple(name for name in only.replace(",", " ").split()),
+        kill9=kill9,
+        limit_s=limit_s,
+        long_job_s=60.0 if long else 12.0,
+        long_lease_s=3.0 if long else 1.0,
+        memory_jobs=memory,
+    )
+    rows = run(options, typer.echo)
+    if json_path is not None:
+        table.write_json(rows, json_path)
+    raise typer.Exit(table.exit_code(rows))
+
+
+def main() -> int:
+    """Runs one bench; Ctrl-C and TERM end it, with all it started."""
+    waiting.listen()
+    return guarded(lambda: app(prog_name="ytempire bench"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import asyncio
+
+from msgspec.structs import replace
+
+from guardians.watch import watch
+from streams.process import Process
+from streams.transport.port import Entry
+from tests.integration.processes import PATIENCE_S, Processes, running
+from tests.integration.streams.workers import Server
+
+STREAM = "stream:watched"
+
+
+class Ticks:
+    """Counts ticks; the ones named here fail."""
+
+    def __init__(self, *failing: int) -> None:
+        self._failing, self._number = failing, 0
+        self._ticked: asyncio.Queue[int] = asyncio.Queue()
+
+    async def __call__(self) -> None:
+        """One tick."""
+        self._number += 1
+        self._ticked.put_nowait(self._number)
+        if self._number in self._failing:
+            raise RuntimeError("a question went wrong")
+
+    async def next(self) -> int:
+        """The number of the next tick, waited for."""
+        return await asyncio.wait_for(self._ticked.get(), PATIENCE_S)
+
+    def none(self) -> bool:
+        """Whether none came that was not asked for."""
+        return self._ticked.empty()
+
+
+def _wanted(entry: Entry) -> bool:
+    return b"wanted" in entry.fields
+
+
+async def _patient(processes: Processes) -> Process:
+    return await processes("guardian", servers=replace(processes.servers, guardian_tick_s=3600.0))
+
+
+async def test_a_tick_that_fails_is_followed_by_the_next(processes: Processes) -> None:
+    ticks = Ticks(1, 2)
+    async with running(watch(await processes("guardian"), ticks, streams=(STREAM,), wakes=_wanted)):
+        assert [await ticks.next() for _ in range(4)] == [1, 2, 3, 4]
+
+
+async def test_an_entry_that_is_wanted_brings_the_next_tick_forward_and_another_one_does_not(
+    processes: Processes, redis_server: Server
+) -> None:
+    ticks, seen = Ticks(), asyncio.Event()
+
+    def wakes(entry: Entry) -> bool:
+        seen.set()
+        return _wanted(entry)
+
+    async with running(watch(await _patient(processes), ticks, streams=(STREAM,), wakes=wakes)):
+        assert await ticks.next() == 1
+        redis_server.xadd(STREAM, {"other": "x"})
+        await asyncio.wait_for(seen.wait(), PATIENCE_S)
+        assert ticks.none()
+        redis_server.xadd(STREAM, {"wanted": "x"})
+        assert await ticks.next() == 2
+
+
+async def test_a_judge_that_fails_on_one_entry_still_judges_the_next(
+    processes: Processes, redis_server: Server
+) -> None:
+    def wakes(entry: Entry) -> bool:
+        return entry.fields[b"wanted"] == b"yes"
+
+    ticks = Ticks()
+    async with running(watch(await _patient(processes), ticks, streams=(STREAM,), wakes=wakes)):
+        assert await ticks.next() == 1
+        redis_server.xadd(STREAM, {"unforeseen": "x"})
+        redis_server.xadd(STREAM, {"wanted": "yes"})
+        assert await ticks.next() == 2
