@@ -12,6 +12,7 @@ import pytest
 from deploy.launch import postgres
 from tests.integration.deploy.standing import Up, alive
 
+pytestmark = pytest.mark.slow  # whole factories with real servers, one after the other
 Start = Callable[..., Up]
 
 
