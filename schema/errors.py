@@ -20,6 +20,19 @@ class RetryableError(PipelineError):
     """A passing failure: the same attempt may succeed later."""
 
 
+class RateLimitedError(RetryableError):
+    """A provider asks for a pause: nothing was billed."""
+
+    def __init__(self, message: str = "", *, hint: str = "", retry_after_s: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        #: The pause that it asked for; None where it did not say.
+        self.retry_after_s = retry_after_s
+
+
+class UnknownOutcomeError(PipelineError):
+    """A paid request was sent and its outcome is not known: it may have been billed."""
+
+
 class PermanentError(PipelineError):
     """The same input will fail again: the video fails with this reason."""
 

@@ -1,19 +1,20 @@
 """The three things a provider can be: a writer, a finder, a speaker; and what finders and speakers leave on disk.
 
-These are the free ones: they cost nothing, need no key and are plain functions. Each is called in a thread and calls
+The free ones cost nothing, need no key and are plain functions. Each is called in a thread and calls
 `checkpoint` between units of work; what `checkpoint` raises passes through, and half-written files may then remain in
-the folder that was given, which the caller owns.
+the folder that was given, which the caller owns. A paid one is an `Adapter`: it cannot be called without a reservation.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol
+from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
 from schema.documents import Brief, Script, SpokenScene
+from schema.money.reservation import Reservation
 
 #: Raises whatever shall stop the work; returns nothing otherwise.
 Checkpoint = Callable[[], None]
@@ -60,3 +61,67 @@ class Speaker(Protocol):
 
     def speak(self, script: Script, out_wav: Path, *, checkpoint: Checkpoint) -> Spoken:
         """Write a mono WAV; raises `PermanentError` naming what cannot be said."""
+
+
+Order_contra = TypeVar("Order_contra", bound=msgspec.Struct, contravariant=True)
+Result = TypeVar("Result", bound=msgspec.Struct)
+
+#: Whether a request of unknown outcome may be sent again. keyed: the provider knows it by our key and bills it once.
+#: queryable: it can be asked for. free: it costs nothing. blind: only as a second purchase, which is shown as one.
+Resend = Literal["keyed", "queryable", "free", "blind"]
+
+
+class Answer(msgspec.Struct, Generic[Result], frozen=True):
+    """What a paid call returned, and what it used by the provider's own account."""
+
+    result: Result
+    #: By unit, as in the price table: input_tokens, output_tokens, characters, requests.
+    used: dict[str, int]
+    #: The provider's own name for this request; empty when it has none.
+    request_id: str = ""
+
+
+class Adapter(Protocol[Order_contra, Result]):
+    """A paid provider. One order is one request: retries, fallbacks and storage are the caller's business.
+
+    `call` raises RateLimitedError, RetryableError or PermanentError where nothing was billed for certain, and
+    UnknownOutcomeError where it may have been; it never sends twice.
+    """
+
+    #: As the price table, the costs and the ledger name it.
+    service: str
+    model: str
+    resend: Resend
+
+    def worst_case(self, order: Order_contra) -> dict[str, int]:
+        """The most that this order can use, by unit: tight, and what the request itself is bounded by."""
+
+    async def call(self, order: Order_contra, reservation: Reservation, out: Path) -> Answer[Result]:
+        """Send it. Files that belong to the result are left in the folder `out` and named in it."""
+
+
+class ScriptOrder(msgspec.Struct, frozen=True):
+    """Write a script for this brief."""
+
+    brief: Brief
+
+
+class SearchOrder(msgspec.Struct, frozen=True):
+    """Look for pictures or clips."""
+
+    terms: str
+    kind: Literal["photo", "video"]
+    orientation: Literal["landscape", "portrait"]
+    count: int
+
+
+class SpeechOrder(msgspec.Struct, frozen=True):
+    """Speak the narration of one scene; its neighbours are there for the tone only, and are not spoken."""
+
+    text: str
+    voice: str
+    language: str = "en"
+    before: str = ""
+    after: str = ""
+    #: 1 is the voice's own pace.
+    speed: float = 1.0

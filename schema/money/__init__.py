@@ -1,0 +1,1 @@
+"""Money: reserved before it is spent, settled after, and never spent twice by accident."""
