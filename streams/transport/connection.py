@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import random
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
 from time import monotonic, sleep
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import redis
 import structlog
@@ -21,6 +22,9 @@ from redis.retry import Retry
 from streams.transport.port import BusClosedError, BusUnavailableError
 
 T = TypeVar("T")
+
+#: What a command is made of.
+Argument = str | bytes | int | float
 
 _CONNECT_TIMEOUT_S: Final = 2.0
 _COMMAND_TIMEOUT_S: Final = 5.0
@@ -66,6 +70,37 @@ def pauses_s() -> Iterator[float]:
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
+class Wires:
+    """Connections of a client that are asked directly, which takes half the time that the client itself takes.
+
+    Nobody looks whether one is still good before it is used: the answer says so. Thread-safe; a wire is never shared.
+    """
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._pool = client.connection_pool
+        #: Not in use; they stay out of the pool, which closes them all the same at its end.
+        self._idle: deque[Any] = deque()
+
+    def ask(self, *command: Argument) -> Any:  # noqa: ANN401 - a server may answer anything
+        """What the server answers; raises what redis-py raises, and repeats nothing."""
+        try:
+            wire = self._idle.pop()
+        except IndexError:
+            wire = self._pool.get_connection()
+        try:
+            wire.send_command(*command, check_health=False)
+            answer = wire.read_response()
+        except redis.ResponseError:  # an answer, too
+            self._idle.append(wire)
+            raise
+        except BaseException:
+            wire.disconnect()  # whatever still comes on it belongs to nobody
+            self._idle.append(wire)
+            raise
+        self._idle.append(wire)
+        return answer
+
+
 class Connection:
     """The clients, and the two ways to use them: `call` waits as long as it takes, `attempt` tries once."""
 
@@ -74,6 +109,8 @@ class Connection:
         self.commands = _client(url, timeout_s=_COMMAND_TIMEOUT_S)
         # A blocking read that found nothing answers after block_s: only a dead connection takes twice as long.
         self.blocking = _client(url, timeout_s=max(2 * block_s, 1.0))
+        #: The short ways through both, for what every job needs.
+        self.ask, self.ask_patiently = Wires(self.commands).ask, Wires(self.blocking).ask
         #: Threads that wait for Redis at this moment.
         self._waiting: set[int] = set()
         self._away = False

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, Final
 
 from streams.transport import lanes
-from streams.transport.connection import Connection
+from streams.transport.connection import Argument, Connection
 from streams.transport.port import DEAD, DeadLetter, Entry, Requeued
-from streams.transport.scripts import Argument, Scripts, counted
+from streams.transport.scripts import Scripts, counted
 
 _PAGE: Final = 500
 _MARK_LIFE_MS: Final = 30 * 24 * 3600 * 1000

@@ -12,9 +12,9 @@ from typing import Final
 
 import msgspec
 
-from streams.transport.connection import Connection
+from streams.transport.connection import Argument, Connection
 from streams.transport.port import LATER, Entry, Settlement, Subscription
-from streams.transport.scripts import Argument, Scripts, counted, paired
+from streams.transport.scripts import Scripts, counted, paired
 
 _FROM_STREAM: Final = b"lane:from_stream"
 _FROM_ID: Final = b"lane:from_id"
@@ -50,9 +50,9 @@ def entry(subscription: Subscription, source: str, entry_id: str, deliveries: in
 
 
 def delayed(settlement: Settlement) -> list[Argument]:
-    """How the settle script is told that the entry comes back, and with which fields."""
+    """How the settle script is told whether the entry comes back, when, and with which fields."""
     if settlement.retry_delay_s is None:
-        return [""]
+        return [-1]
     ended = settlement.entry
     if not ended.lane:
         raise ValueError(f"{ended.stream}/{ended.id} cannot come back: it was observed, not read by a group")

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
-from streams.transport.connection import Connection
+from streams.transport.connection import Argument, Connection
 from streams.transport.port import RELEASED, Entry, Subscription
-from streams.transport.scripts import Argument, Scripts
+from streams.transport.scripts import Scripts
 
 #: Entries in one script call: a call holds up everybody else for as long as it runs.
 _BATCH: Final = 200

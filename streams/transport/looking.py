@@ -16,6 +16,7 @@ from streams.transport import lanes
 from streams.transport.connection import Connection
 from streams.transport.lanes import Lanes
 from streams.transport.port import Entry, Subscription
+from streams.transport.scripts import paired
 
 #: Entries that one command returns at most.
 _PAGE: Final = 500
@@ -45,20 +46,22 @@ class Looking:
         found += self._lanes.waiting(subscription)
         return found + self._connection.call(partial(self._held, subscription, subscription.lane))
 
-    def _observe(self, cursors: dict[Any, Any], block_s: float) -> list[Entry]:
+    def _observe(self, cursors: Mapping[str, str], block_s: float) -> list[Entry]:
         block_ms = max(1, round(1000 * block_s))
-        reply: Any = self._connection.blocking.xread(cursors, count=_PAGE, block=block_ms)
+        reply = self._connection.ask_patiently(
+            "XREAD", "COUNT", _PAGE, "BLOCK", block_ms, "STREAMS", *cursors.keys(), *cursors.values()
+        )
         return [
             Entry(
                 stream=source.decode(),
                 id=entry_id.decode(),
-                fields=fields,
+                fields=paired(flat),
                 group="",
                 origin_stream=source.decode(),
                 origin_id=entry_id.decode(),
             )
             for source, of_source in reply or ()
-            for entry_id, fields in of_source
+            for entry_id, flat in of_source
         ]
 
     def _information(self, stream: str) -> dict[str, Any] | None:

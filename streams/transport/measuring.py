@@ -6,9 +6,9 @@ from collections import Counter
 from functools import partial
 from typing import Any, Final
 
-from streams.transport.connection import Connection
+from streams.transport.connection import Argument, Connection
 from streams.transport.port import DEAD, LATER, SourceFigures, Subscription
-from streams.transport.scripts import Argument, Scripts
+from streams.transport.scripts import Scripts
 
 #: Delayed entries that are looked at to tell whose they are.
 _MOST_DELAYED: Final = 1_000

@@ -57,7 +57,7 @@ class RedisTransport:
         self._lease_s = lease_s
         self._block_s = block_s
         self._connection = Connection(url, block_s=block_s)
-        scripts = Scripts(self._connection.commands)
+        scripts = Scripts(self._connection.ask)
         self._leases = Leases(self._connection, scripts, consumer=self._consumer, lease_s=lease_s)
         self._settling = Settling(self._connection, scripts, consumer=self._consumer)
         self._lanes = Lanes(self._connection, scripts)

@@ -10,15 +10,15 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from time import monotonic
-from typing import Any, Final
+from typing import Final
 
 import redis
 
 from streams.transport import consumers, lanes
-from streams.transport.connection import Connection
+from streams.transport.connection import Argument, Connection
 from streams.transport.leases import Leases
 from streams.transport.port import Entry, Subscription
-from streams.transport.scripts import Argument, Scripts, paired
+from streams.transport.scripts import Scripts, paired
 
 #: Sweeps in the time of one lease while the pending list is too long for one look.
 _SWEEPS_OF_MANY: Final = 4
@@ -149,14 +149,13 @@ class Reading:
         """The next that is new; several sources may answer at once, and what is too much is handed back."""
         until_sweep_s = sweeps.next_s - monotonic()
         block_ms = max(1, round(1000 * min(block_s, until_sweep_s)))
-        sources: dict[Any, Any] = dict.fromkeys(subscription.sources, ">")
-        reply: Any = self._connection.blocking.xreadgroup(
-            subscription.group, self._consumer, sources, count=room, block=block_ms
-        )
+        of_group = ("XREADGROUP", "GROUP", subscription.group, self._consumer, "COUNT", room, "BLOCK", block_ms)
+        sources, all_new = subscription.sources, (">",) * len(subscription.sources)
+        reply = self._connection.ask_patiently(*of_group, "STREAMS", *sources, *all_new)
         entries = [
-            lanes.entry(subscription, source.decode(), entry_id.decode(), 1, fields)
+            lanes.entry(subscription, source.decode(), entry_id.decode(), 1, paired(flat))
             for source, of_source in reply or ()
-            for entry_id, fields in of_source
+            for entry_id, flat in of_source
         ]
         sweeps.crowded = len(reply or ()) > 1
         if entries[room:]:

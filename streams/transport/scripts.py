@@ -6,25 +6,40 @@ since an acknowledgement that frees memory must not wait for memory; only `publi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import redis
-from redis.commands.core import Script
+from redis.exceptions import NoScriptError
+
+from streams.transport.connection import Argument
 
 _FOLDER: Final = Path(__file__).parent / "lua"
 _ALLOW_OOM: Final = "#!lua flags=allow-oom"
 
-Argument = str | bytes | int | float
+
+class Script:
+    """One script; a server that does not know it yet, or any more, is sent the text."""
+
+    def __init__(self, ask: Callable[..., Any], text: str) -> None:
+        self._ask, self._text = ask, text
+        self._sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def __call__(self, args: Sequence[Argument]) -> Any:  # noqa: ANN401 - each script answers something else
+        """What the script returns for these arguments; it has no keys."""
+        try:
+            return self._ask("EVALSHA", self._sha, 0, *args)
+        except NoScriptError:
+            return self._ask("EVAL", self._text, 0, *args)
 
 
 class Scripts:
-    """Every script, on one client."""
+    """Every script; `ask` sends a command and returns the answer."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, ask: Callable[..., Any]) -> None:
         def registered(name: str) -> Script:
-            return client.register_script((_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
+            return Script(ask, (_FOLDER / f"{name}.lua").read_text(encoding="utf-8"))
 
         self.take = registered("take")
         self.settle = registered("settle")
@@ -40,15 +55,12 @@ class Scripts:
         self.figures = registered("figures")
         self.lanes = registered("lanes")
         body = (_FOLDER / "publish.lua").read_text(encoding="utf-8")
-        self.publish_within_memory = client.register_script(body.replace(_ALLOW_OOM, "#!lua", 1))
+        self.publish_within_memory = Script(ask, body.replace(_ALLOW_OOM, "#!lua", 1))
 
 
 def counted(fields: Mapping[str, str] | Mapping[bytes, bytes]) -> list[Argument]:
     """Fields and values in turn, after their number: how the scripts take them."""
-    counted_fields: list[Argument] = [2 * len(fields)]
-    for pair in fields.items():
-        counted_fields += pair
-    return counted_fields
+    return [2 * len(fields), *(part for pair in fields.items() for part in pair)]
 
 
 def paired(flat: list[bytes]) -> dict[bytes, bytes]:

@@ -7,17 +7,18 @@ may be there twice. What a consumer does outside Redis is not covered: that need
 
 from __future__ import annotations
 
-import uuid
+import itertools
 from collections.abc import Sequence
 from typing import Any, Final
 
+import msgpack
 import msgspec
 import structlog
 
-from streams.transport.connection import Connection, may_have_run
+from streams.transport.connection import Argument, Connection, may_have_run
 from streams.transport.lanes import delayed
 from streams.transport.port import LATER, Outcome, Publication, Settlement
-from streams.transport.scripts import Argument, Scripts, counted
+from streams.transport.scripts import Scripts, counted
 
 #: Settlements in one script call: a call holds up everybody else for as long as it runs.
 _BATCH: Final = 100
@@ -34,6 +35,7 @@ class Settling:
 
     def __init__(self, connection: Connection, scripts: Scripts, *, consumer: str) -> None:
         self._connection, self._scripts, self._consumer = connection, scripts, consumer
+        self._calls = itertools.count()
 
     def settle(self, settlements: Sequence[Settlement]) -> list[Outcome]:
         """One outcome for each, in their order."""
@@ -52,17 +54,18 @@ class Settling:
         places: dict[tuple[str, str], list[int]] = {}
         for place, settlement in enumerate(batch):
             places.setdefault((settlement.entry.stream, settlement.entry.group), []).append(place)
-        args: list[Argument] = [self._consumer, LATER]
+        packed: list[object] = []
         for (stream, group), of_stream in places.items():
-            args += (stream, group, len(of_stream))
+            packed += (stream, group, len(of_stream))
             for place in of_stream:
-                _add_arguments(args, self._without_large(batch[place]))
-        statuses = iter(self._connection.call(lambda: self._scripts.settle(args=args), failed=failed))
+                _add(packed, self._without_large(batch[place]))
+        args: list[Argument] = [self._consumer, LATER, msgpack.packb(packed, use_bin_type=False)]
+        refusals = self._connection.call(lambda: self._scripts.settle(args), failed=failed)
+        in_order = [place for of_stream in places.values() for place in of_stream]
         outcomes: list[Outcome] = ["settled"] * len(batch)
-        for of_stream in places.values():
-            for place, status in zip(of_stream, statuses, strict=False):
-                if status != b"settled":
-                    outcomes[place] = _outcome(batch[place], status.decode(errors="replace"), repeated=unanswered)
+        for number, status in zip(refusals[::2], refusals[1::2], strict=True):
+            place = in_order[number - 1]
+            outcomes[place] = _outcome(batch[place], status.decode(errors="replace"), repeated=unanswered)
         return outcomes
 
     def publish(
@@ -72,7 +75,7 @@ class Settling:
         if any(_large(publication) for publication in publications):
             return [self._append(publication, wait_s) for publication in publications]
         script = self._scripts.publish_within_memory if within_memory else self._scripts.publish
-        args: list[Argument] = [f"published:{token or uuid.uuid4().hex}", _TOKEN_LIFE_MS]
+        args: list[Argument] = [f"published:{token or f'{self._consumer}/{next(self._calls)}'}", _TOKEN_LIFE_MS]
         for publication in publications:
             args += [publication.stream, *counted(publication.fields)]
         return [entry_id.decode() for entry_id in self._connection.call(lambda: script(args=args), wait_s=wait_s)]
@@ -99,13 +102,12 @@ def _large(publication: Publication) -> bool:
     return len(publication.fields) > _SCRIPT_MAX_FIELDS
 
 
-def _add_arguments(args: list[Argument], settlement: Settlement) -> None:
-    args.append(settlement.entry.id)
-    args += delayed(settlement)
-    args.append(len(settlement.publications))
+def _add(packed: list[object], settlement: Settlement) -> None:
+    """A settlement as the script takes it."""
+    packed += (settlement.entry.id, len(settlement.publications))
     for publication in settlement.publications:
-        args.append(publication.stream)
-        args += counted(publication.fields)
+        packed += (publication.stream, *counted(publication.fields))
+    packed += delayed(settlement)
 
 
 def _outcome(settlement: Settlement, status: str, *, repeated: bool) -> Outcome:

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Final
 
-from streams.transport.connection import Connection
+from streams.transport.connection import Argument, Connection
 from streams.transport.port import Subscription
-from streams.transport.scripts import Argument, Scripts
+from streams.transport.scripts import Scripts
 
 _TURN: Final = "trimming:turn"
 #: Entries of one stream that one call removes at most: a call holds up everybody else for as long as it runs.

@@ -30,7 +30,7 @@ def bus(
     memory: Annotated[int, typer.Option(help="Settled entries of the memory row.", min=1000)] = 100_000,
     rounds: Annotated[int | None, typer.Option(help="Default: as many as fit, at most 3.", min=1)] = None,
     jobs: Annotated[int, typer.Option(help="Jobs of ours; slower peers get fewer.", min=100)] = 20_000,
-    in_flight: Annotated[int, typer.Option(help="Taken and not acknowledged, where known.", min=8)] = 16,
+    in_flight: Annotated[int, typer.Option(help="Taken and not acknowledged, where known.", min=8)] = 64,
     only: Annotated[str, typer.Option(help="ours, bare, ceiling, dramatiq, taskiq, ... by commas.")] = "",
     server: Annotated[Literal["valkey", "redis"], typer.Option(help="Ours, or redis-server on PATH.")] = "valkey",
     json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,

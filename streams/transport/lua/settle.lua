@@ -1,19 +1,19 @@
 #!lua flags=allow-oom
 -- Ends deliveries, each on its own: checks that the entry is still ours, publishes, delays, acknowledges.
 -- Safe under repetition: the second time the entry is not pending any more, so nothing is published twice.
--- ARGV: consumer, the sorted set of delayed entries, then for each stream and group: stream, group, number of
---   settlements; then for each of these: id,
---   delay in ms, or '' for none; then, if there is one: lane, unique id, number of fields and values, these,
---   number of publications; then for each: stream, number of fields and values, these.
--- Returns one status each: settled, lost, gone, or the server's error; an error undoes nothing that went before.
-local consumer, later = ARGV[1], ARGV[2]
+-- ARGV: consumer, the sorted set of delayed entries, and one list packed by msgpack, which is cheaper than as many
+--   arguments: for each stream and group: stream, group, number of settlements; then for each of these: id,
+--   number of publications; then for each: stream, number of fields and values, these;
+--   then delay in ms, -1 for none; then, if there is one: lane, unique id, number of fields and values, these.
+-- Returns place (from 1) and status, alternating, of those that were not settled: lost, gone, or the server's error;
+--   an error undoes nothing that went before.
+local consumer, later, batch = ARGV[1], ARGV[2], cmsgpack.unpack(ARGV[3])
 local call, try, concat = redis.call, redis.pcall, unpack
 -- What Lua can hand to one command is a little more.
 local MOST_ARGUMENTS = 7900
 -- Of ours, looked at together; those beyond are looked up one by one.
 local MOST_PENDING = 1000
-local at = 3
-local statuses = {}
+local at, place, refusals = 1, 0, {}
 
 local function ours(stream, group)
   local found = {}
@@ -33,25 +33,17 @@ local function why_not_ours(stream, group, id, mine)
   return pending[1][2] ~= consumer and 'lost' or nil
 end
 
-local function delay(delay_ms, lane, unique_id, first, last)
-  local now = call('TIME')
-  local due_ms = now[1] * 1000 + math.floor(now[2] / 1000) + delay_ms
-  local member = cmsgpack.pack({lane, unique_id, {concat(ARGV, first, last)}})
-  local reply = try('ZADD', later, string.format('%.0f', due_ms), member)
-  return type(reply) == 'table' and reply.err
-end
-
 -- Publishes what stands at `at` and moves on behind it, also when it does nothing; returns the first refusal.
 local function publish(refused)
-  local count = tonumber(ARGV[at])
+  local count = batch[at]
   at = at + 1
   for _ = 1, count do
-    local first, size = at + 2, tonumber(ARGV[at + 1])
+    local first, size = at + 2, batch[at + 1]
     if not refused then
       if size > MOST_ARGUMENTS then
         refused = 'ERR more fields than a script can pass on'
       else
-        local reply = try('XADD', ARGV[at], '*', concat(ARGV, first, first + size - 1))
+        local reply = try('XADD', batch[at], '*', concat(batch, first, first + size - 1))
         refused = type(reply) == 'table' and reply.err
       end
     end
@@ -60,29 +52,37 @@ local function publish(refused)
   return refused
 end
 
-local function settle(stream, group, mine)
-  local id, delay_ms, delayed_at = ARGV[at], ARGV[at + 1], at + 2
-  at = delayed_at
-  if delay_ms ~= '' then at = at + 3 + tonumber(ARGV[at + 2]) end
-  local delayed_end = at - 1
-  local refused = publish(not mine[id] and why_not_ours(stream, group, id, mine))
-  if not refused and delay_ms ~= '' then
-    refused = delay(tonumber(delay_ms), ARGV[delayed_at], ARGV[delayed_at + 1], delayed_at + 3, delayed_end)
-  end
-  if not refused then mine[id] = false end
-  statuses[#statuses + 1] = refused or 'settled'
-  return not refused and id
+-- Likewise.
+local function delay(refused)
+  local delay_ms = batch[at]
+  at = at + 1
+  if delay_ms < 0 then return refused end
+  local lane, unique_id, first, size = batch[at], batch[at + 1], at + 3, batch[at + 2]
+  at = first + size
+  if refused then return refused end
+  local now = call('TIME')
+  local due_ms = now[1] * 1000 + math.floor(now[2] / 1000) + delay_ms
+  local member = cmsgpack.pack({lane, unique_id, {concat(batch, first, first + size - 1)}})
+  local reply = try('ZADD', later, string.format('%.0f', due_ms), member)
+  return type(reply) == 'table' and reply.err
 end
 
-while at <= #ARGV do
-  local stream, group, count = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-  local mine = ours(stream, group)
-  local done = {}
+while batch[at] do
+  local stream, group, count = batch[at], batch[at + 1], batch[at + 2]
+  local mine, done = ours(stream, group), {}
   at = at + 3
   for _ = 1, count do
-    local id = settle(stream, group, mine)
-    if id then done[#done + 1] = id end
+    local id = batch[at]
+    at, place = at + 1, place + 1
+    local refused = delay(publish(not mine[id] and why_not_ours(stream, group, id, mine)))
+    if refused then
+      refusals[#refusals + 1] = place
+      refusals[#refusals + 1] = refused
+    else
+      mine[id] = false
+      done[#done + 1] = id
+    end
   end
   if #done > 0 then call('XACK', stream, group, concat(done)) end
 end
-return statuses
+return refusals

@@ -25,7 +25,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     rounds: int | None = None
     #: For a peer with a share of one.
     jobs: int = 20_000
-    in_flight: int = 16
+    in_flight: int = 64
     #: Names, or names without -sync and -async; empty: all.
     only: tuple[str, ...] = ()
     kill9: bool = False
