@@ -37,6 +37,31 @@ class PermanentError(PipelineError):
     """The same input will fail again: the video fails with this reason."""
 
 
+class BudgetError(PermanentError):
+    """The call does not fit what is left of a budget."""
+
+
+class BilledError(PermanentError):
+    """A provider answered and bills it, but its answer cannot be used."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        used: dict[str, int],
+        hint: str = "",
+        request_id: str = "",
+        another_may_do: bool = False,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        #: What it bills, by unit as in the price table.
+        self.used = used
+        #: The provider's own name for this request; empty when it has none.
+        self.request_id = request_id
+        #: Whether the same order, bought once more, may well give an answer that can be used.
+        self.another_may_do = another_may_do
+
+
 class RefusedError(PipelineError):
     """An event was refused before it became work; `hint` is a right line to copy."""
 

@@ -13,7 +13,7 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from schema.documents import Brief, Script, SpokenScene
+from schema.documents import Brief, Script, SpokenScene, Word
 from schema.money.reservation import Reservation
 
 #: Raises whatever shall stop the work; returns nothing otherwise.
@@ -125,3 +125,51 @@ class SpeechOrder(msgspec.Struct, frozen=True):
     after: str = ""
     #: 1 is the voice's own pace.
     speed: float = 1.0
+
+
+class Rendition(msgspec.Struct, frozen=True):
+    """One file of a picture or clip; width and height in pixels."""
+
+    url: str
+    width: int
+    height: int
+
+
+class Hit(msgspec.Struct, frozen=True):
+    """A picture or clip that was found; `renditions` has at least one, smallest first."""
+
+    id: str
+    kind: Literal["photo", "video"]
+    #: The provider's page of it, which the credit names.
+    page_url: str
+    renditions: tuple[Rendition, ...]
+    credit: str
+    licence: str
+    #: Of a clip; 0 for a photo.
+    duration_s: float = 0.0
+
+    def rendition_for(self, width: int, height: int) -> Rendition:
+        """The smallest one that fills a frame of this size without enlargement, else the largest there is."""
+        fits = [one for one in self.renditions if one.width >= width and one.height >= height]
+        return (fits or self.renditions[-1:])[0]
+
+
+class Hits(msgspec.Struct, frozen=True):
+    """What a search found, best first; at least one."""
+
+    hits: tuple[Hit, ...]
+
+
+class Utterance(msgspec.Struct, frozen=True):
+    """The voice of one scene: a mono 16-bit WAV in the folder that was given, and when each word sounds.
+
+    The words, joined by blanks, are the text that was ordered; their times count from the start of the file, and none
+    overlaps the next.
+    """
+
+    wav: str
+    sample_rate_hz: int
+    duration_s: float
+    words: tuple[Word, ...]
+    #: Where the times come from: the provider, an aligner that listened, or the lengths of the words alone.
+    timing: Literal["provider", "aligned", "estimated"]

@@ -1,7 +1,8 @@
 """Reads the settings from the environment, and says what it got when it cannot.
 
-Every field of the four groups is `YTEMPIRE_` plus its name in capitals; the two server addresses keep the names that
-the whole field uses, `REDIS_URL` and `DATABASE_URL`. An empty variable counts as not set.
+Every field of the four groups is `YTEMPIRE_` plus its name in capitals; the two server addresses and the providers'
+keys keep the names that the whole field uses, such as `REDIS_URL` and `OPENAI_API_KEY`. An empty variable counts as
+not set. No complaint shows a key.
 """
 
 from __future__ import annotations
@@ -14,12 +15,20 @@ import msgspec
 
 from schema.errors import ConfigurationError
 from schema.settings.limits import Limits
-from schema.settings.providers import Providers
+from schema.settings.providers import MASK, SECRETS, Providers
 from schema.settings.servers import Servers
 from schema.settings.video import Video
 
 PREFIX = "YTEMPIRE_"
-_UNPREFIXED = {"redis_url": "REDIS_URL", "database_url": "DATABASE_URL"}
+_UNPREFIXED = {
+    "redis_url": "REDIS_URL",
+    "database_url": "DATABASE_URL",
+    "openai_api_key": "OPENAI_API_KEY",
+    "pexels_api_key": "PEXELS_API_KEY",
+    "elevenlabs_api_key": "ELEVENLABS_API_KEY",
+    "google_api_key": "GOOGLE_API_KEY",
+    "google_application_credentials": "GOOGLE_APPLICATION_CREDENTIALS",
+}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,5 +86,6 @@ def _check(variable: Variable, value: str) -> None:
         msgspec.convert({variable.field: value}, kind, strict=False)
     except msgspec.ValidationError as error:
         expected = str(error).split(" - at ")[0]
-        message = f"{variable.name} is {value!r}: {expected} ({variable.description}; default {variable.default!r})"
+        shown = MASK if variable.field in SECRETS else repr(value)
+        message = f"{variable.name} is {shown}: {expected} ({variable.description}; default {variable.default!r})"
         raise ConfigurationError(message, hint="see .env.example") from None
