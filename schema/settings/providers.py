@@ -29,8 +29,6 @@ AUTO: Final = "auto"
 _OPENAI: Final = "https://api.openai.com/v1"
 _ADDRESSES: Final = ("openai_base_url", "pexels_base_url", "elevenlabs_base_url", "google_base_url")
 
-Seconds = Annotated[float, Meta(gt=0)]
-
 
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
     """Local providers need no key and are the default."""
@@ -90,21 +88,21 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
     google_voice: Annotated[str, Meta(description="name of the voice that 'default' stands for")] = "en-US-Neural2-F"
     google_economy_voice: Annotated[str, Meta(description="the same in economy mode")] = "en-US-Standard-F"
 
-    connect_timeout_s: Annotated[Seconds, Meta(description="longest wait for a connection to a provider")] = 5.0
-    script_timeout_s: Annotated[Seconds, Meta(description="longest wait for a whole script")] = 45.0
-    search_timeout_s: Annotated[Seconds, Meta(description="longest wait for a search")] = 10.0
-    speech_timeout_s: Annotated[Seconds, Meta(description="longest wait for the voice of one scene")] = 45.0
-    download_timeout_s: Annotated[Seconds, Meta(description="longest time one file may take")] = 30.0
+    connect_timeout_s: Annotated[float, Meta(gt=0, description="longest wait for a connection to a provider")] = 5.0
+    script_timeout_s: Annotated[float, Meta(gt=0, description="longest wait for a whole script")] = 45.0
+    search_timeout_s: Annotated[float, Meta(gt=0, description="longest wait for a search")] = 10.0
+    speech_timeout_s: Annotated[float, Meta(gt=0, description="longest wait for the voice of one scene")] = 45.0
+    download_timeout_s: Annotated[float, Meta(gt=0, description="longest time one file may take")] = 30.0
     download_max_bytes: Annotated[int, Meta(gt=0, description="largest file that is fetched")] = 80_000_000
 
     provider_tries: Annotated[int, Meta(ge=1, description="requests to a provider that fails in a passing way")] = 3
     retry_after_max_s: Annotated[
-        Seconds, Meta(description="longest pause that a provider may ask for; a longer one moves on to the next")
+        float, Meta(gt=0, description="longest pause that a provider may ask for; a longer one moves on to the next")
     ] = 20.0
     breaker_failures: Annotated[
         int, Meta(ge=1, description="failures in a row after which a provider is left alone for a while")
     ] = 5
-    breaker_open_s: Annotated[Seconds, Meta(description="how long it is left alone")] = 30.0
+    breaker_open_s: Annotated[float, Meta(gt=0, description="how long it is left alone")] = 30.0
 
     def __post_init__(self) -> None:
         """Refuse what could not be sent, and names that no stage knows."""

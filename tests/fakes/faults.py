@@ -26,6 +26,7 @@ Kind = Literal[
     "reset_before",  # the connection is reset, nothing billed
     "reset_after",  # billed, and then the connection is reset
     "wrong_key",  # as for a key that it does not know
+    "bad_token",  # 401 to a token rather than a key
     "bad_model",  # as for a model or voice that it does not have
     "empty",  # a search that finds nothing
     "refused",  # the model or the moderation refuses the text

@@ -63,6 +63,8 @@ class GoogleSpeech:
                 return _error(400, "INVALID_ARGUMENT", told, reason="API_KEY_INVALID")
             case "bad_model":
                 return _error(400, "INVALID_ARGUMENT", "Voice 'no-such-voice' does not exist. Is it misspelled?")
+            case "bad_token":
+                return _error(401, "UNAUTHENTICATED", "Request had invalid authentication credentials.")
             case "rate_limited" | "no_credit":
                 return _error(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric 'requests'.")
             case _:

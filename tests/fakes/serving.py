@@ -27,7 +27,14 @@ from tests.fakes.pexels_search import Files, PexelsSearch
 from tests.fakes.wire import Call, FakeProvider, Reply
 
 #: The provider itself answers these, each in its own form, and bills nothing.
-_STATUSES = {"rate_limited": 429, "server_error": 500, "no_credit": 402, "wrong_key": 401, "bad_model": 404}
+_STATUSES = {
+    "rate_limited": 429,
+    "server_error": 500,
+    "no_credit": 402,
+    "wrong_key": 401,
+    "bad_token": 401,
+    "bad_model": 404,
+}
 _GARBAGE = b'{"this is no \x00 JSON'
 _transports: dict[tuple[str, int], asyncio.Transport] = {}
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import re
 import wave
 from json import JSONDecodeError
 from pathlib import Path
@@ -40,6 +41,8 @@ _MOST_CHARS = 5_000
 #: How much of a neighbour is sent: the end and the beginning are what the tone depends on.
 _NEIGHBOUR_CHARS = 300
 _WAV = "voice.wav"
+#: It becomes part of the path.
+_VOICE_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 #: Only these models cannot be told what stands before and after the text, or which language it is in.
 _NO_NEIGHBOURS = ("eleven_v3",)
 _NO_LANGUAGE = ("eleven_multilingual_v2",)
@@ -75,13 +78,17 @@ class ElevenLabs:
             BilledError: the answer holds no sound.
         """
         permission.check(reservation, service=self.service, model=self.model, worst_case=self.worst_case(order))
+        voice = self._settings.elevenlabs_voice if order.voice == "default" else order.voice
+        if not _VOICE_ID.fullmatch(voice):
+            told = f"got the voice {voice!r}, expected an id of letters and digits"
+            raise PermanentError(told, hint="take an id from the list of voices of your account")
         if len(order.text) > _MOST_CHARS:
             told = f"got a scene of {len(order.text)} characters, expected at most {_MOST_CHARS}"
             raise PermanentError(told, hint="split the scene")
         limit_s = self._settings.speech_timeout_s
         try:
             async with asyncio.timeout(limit_s):
-                reply, request_id = await self._send(order, reservation)
+                reply, request_id = await self._send(order, voice, reservation)
         except TimeoutError:
             failure: PipelineError = outcomes.too_slow(self._who, limit_s)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
@@ -98,7 +105,9 @@ class ElevenLabs:
             return await asyncio.to_thread(self._answer, order, reply, request_id, out)
         raise failure  # outside the handler: an error of the client holds headers
 
-    async def _send(self, order: SpeechOrder, reservation: Reservation) -> tuple[AudioWithTimestampsResponse, str]:
+    async def _send(
+        self, order: SpeechOrder, voice: str, reservation: Reservation
+    ) -> tuple[AudioWithTimestampsResponse, str]:
         settings = self._settings
         asked: dict[str, Any] = {}
         if not self.model.startswith(_NO_NEIGHBOURS):
@@ -119,7 +128,7 @@ class ElevenLabs:
                 api_key=settings.elevenlabs_api_key, base_url=settings.elevenlabs_base_url, httpx_client=http
             )
             raw = await client.text_to_speech.with_raw_response.convert_with_timestamps(
-                settings.elevenlabs_voice if order.voice == "default" else order.voice,
+                voice,
                 text=order.text,
                 model_id=self.model,
                 output_format=f"pcm_{SAMPLE_RATE_HZ}",

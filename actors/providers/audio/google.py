@@ -111,9 +111,10 @@ class Google:
         transport = TextToSpeechRestTransport(
             credentials=self._credentials, host=settings.google_base_url.rstrip("/"), always_use_jwt_access=True
         )
-        session: requests.Session = transport._session  # noqa: SLF001 - there is no other way to bound a whole answer
+        session: Any = transport._session  # noqa: SLF001 - there is no other way to bound a whole answer
         for scheme in ("https://", "http://"):
             session.mount(scheme, _Bounded(settings.speech_timeout_s))
+        session._max_refresh_attempts = 0  # noqa: SLF001 - it would send again after a 401
         session.max_redirects = 0  # a redirect would carry the key elsewhere
         request = tts.SynthesizeSpeechRequest(
             input=tts.SynthesisInput(ssml=_ssml(order.text)),

@@ -26,7 +26,7 @@ _SIGNS = {
     "€": "euros",
     "£": "pounds",
 }
-_PART = re.compile(r"\d[\d,]*(?:\.\d+)?|[a-z']+|[%&+=@$€£]")
+_PART = re.compile(r"\d+(?:,\d{3})*(?:\.\d+)?|[a-z']+|[%&+=@$€£]")
 _YEARS = range(1100, 2000)
 _LARGEST = 10**12
 

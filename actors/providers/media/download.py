@@ -48,8 +48,11 @@ class Fetched(msgspec.Struct, frozen=True):
 class Downloads:
     """Fetches files by the settings' bounds."""
 
-    def __init__(self, settings: Providers, *, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, settings: Providers, *, resolve: Resolve | None = None, allows: Callable[[str], bool] | None = None
+    ) -> None:
         self._settings = settings
+        self._allows = allows or is_public
         self._resolve = resolve or _resolved
         self._trusted = _loopback_origin(settings.pexels_base_url)
 
@@ -75,7 +78,11 @@ class Downloads:
 
     async def _fetch(self, url: str, path: Path, part: Path, kind: Kind) -> Fetched:
         timeout = httpx.Timeout(self._settings.download_timeout_s, connect=self._settings.connect_timeout_s)
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False, trust_env=False) as client:
+        # certificates of the environment are honoured, its proxies are not
+        context = httpx.create_ssl_context()
+        async with httpx.AsyncClient(
+            timeout=timeout, follow_redirects=False, trust_env=False, verify=context
+        ) as client:
             for _ in range(_MOST_REDIRECTS + 1):
                 request = await self._pinned(client, url)
                 response = await client.send(request, stream=True)
@@ -95,7 +102,7 @@ class Downloads:
         if parts.scheme != "https" or not parts.hostname or parts.username is not None:
             raise PermanentError(f"got a file at {parts.scheme}://{parts.hostname}, expected https without a user")
         addresses = await self._resolve(parts.hostname, parts.port or 443)
-        if not addresses or not all(map(is_public, addresses)):
+        if not addresses or not all(map(self._allows, addresses)):
             raise PermanentError(
                 f"{parts.hostname} is not a public host", hint="files are fetched from public addresses only"
             )

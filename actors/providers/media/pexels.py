@@ -134,10 +134,11 @@ class Pexels:
         used = {"requests": 1}
         request_id = response.headers.get("x-request-id", "")
         try:
-            hits = _hits(order, response.content)
+            hits, unreadable = _hits(order, response.content), ""
         except msgspec.MsgspecError as error:
-            told = f"cannot read the answer of Pexels: {error}"
-            raise BilledError(told, used=used, request_id=request_id, another_may_do=True) from None
+            hits, unreadable = [], f"cannot read the answer of Pexels: {error}"
+        if unreadable:
+            raise BilledError(unreadable, used=used, request_id=request_id, another_may_do=True)
         if not hits:
             told = f"Pexels found no {order.kind} for {order.terms!r}"
             raise BilledError(told, used=used, request_id=request_id, hint="use plainer search terms")

@@ -34,7 +34,7 @@ _TOKENS_A_WORD = 3
 #: Heading, search terms and brackets of a scene; a scene has about this many words.
 _TOKENS_A_SCENE, _WORDS_A_SCENE = 80, 30
 #: Title, description, tags and the outer form.
-_TOKENS_AROUND = 500
+_TOKENS_AROUND = 350
 #: What a model that thinks may think, where it is asked to; billed like output.
 _TOKENS_OF_THOUGHT = 4000
 _WORDS_A_MINUTE = 150

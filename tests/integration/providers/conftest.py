@@ -1,0 +1,23 @@
+"""One process of fakes for each process of tests; each test begins with no orders and an empty view of the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.fakes.running import Fakes, running
+
+
+@pytest.fixture(scope="session")
+def fakes_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
+    """The session's fakes."""
+    with running(tmp_path_factory.mktemp("fakes")) as fakes:
+        yield fakes
+
+
+@pytest.fixture
+def fakes(fakes_process: Fakes) -> Fakes:
+    """Fakes that behave until they are told otherwise."""
+    fakes_process.forget()
+    return fakes_process
