@@ -1,6 +1,7 @@
 """Google Text-to-Speech: POST /v1beta1/text:synthesize, as google-cloud-texttospeech 2.38 (v1beta1) has it.
 
-Speaks in tones, with a time point for each mark, and bills the characters of the SSML, tags included, marks excepted.
+Speaks in tones, with a time point for each mark, and bills the characters of the SSML, tags included, marks
+excepted, as the adapter understands Google's price list.
 """
 
 from __future__ import annotations

@@ -1,4 +1,6 @@
-"""Pexels: GET /v1/search and /v1/videos/search, as https://www.pexels.com/api/documentation/ had it in November 2026.
+"""Pexels: GET /v1/search and /v1/videos/search, in the form of its public documentation.
+
+That has no version; paths and fields follow it as it was in March 2026, by an OpenAPI rendering that others made of it.
 
 Every search finds as much as it asks for, but for terms that hold the word `nothing`. The files lie at /media.
 """

@@ -1,9 +1,10 @@
 """Speaks with Google Text-to-Speech, whose time points at SSML marks say when each word starts.
 
 Official client for v1beta1 over REST, its own retries off and its credentials given by us. Billed by the characters of
-the SSML: "including spaces, newlines and tags, all but mark" (Google's pricing page), so marks are counted in the
-bound and not in what was used. Voices of the newer kinds give no time points; an aligner listens to those. Resending is
-blind: the API has no idempotency key. Imported only where this provider is configured.
+the SSML. As we understand its price list, blanks and tags count and marks do not; its answers do not say. So marks are
+left out of what was used but are in the bound: a bill that counts them stays within what was reserved.
+Voices of the newer kinds give no time points; an aligner listens to those. Resending is blind: the API has no
+idempotency key. Imported only where this provider is configured.
 """
 
 from __future__ import annotations

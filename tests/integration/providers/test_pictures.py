@@ -110,7 +110,7 @@ async def test_a_file_that_is_too_large_is_refused(fakes: Fakes, tmp_path: Path)
 
 @pytest.mark.parametrize("kind", ["slow_drip", "hang", "reset_after", "server_error"])
 async def test_a_file_that_does_not_come_may_come_later(fakes: Fakes, tmp_path: Path, kind: str) -> None:
-    limit_s = 0.5 if kind in {"slow_drip", "hang"} else 20.0
+    limit_s = 1.0 if kind in {"slow_drip", "hang"} else 20.0
     fakes.order(Fault("media", kind, seconds=0.05))  # type: ignore[arg-type]
     with pytest.raises(RetryableError):
         await Downloads(fakes.settings(download_timeout_s=limit_s)).fetch(
