@@ -1,18 +1,30 @@
 """The control actor: commits what stream:control says, in order, each command once, and answers with a receipt.
 
-It keeps its place with the state, so a restart goes on where it was, and a halt never waits behind other work. A halt
-with malformed fields halts; anything else that is malformed is rejected with a hint and changes nothing.
+It keeps its place with the state, so a restart goes on where it was. A halt never waits behind other commands: a reader
+of its own records it before what stands in front of it, and the order is kept all the same, since a resume lifts only
+what precedes it. A halt with malformed fields halts; anything else that is malformed is rejected with a hint and
+changes nothing. However many commands come, it has one page of them in memory.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
+import msgspec
 import structlog
 
+from schema import flow
 from schema.errors import RefusedError
 from schema.events import command as commands
+from schema.events import fact as facts
 from schema.events import notice
+from schema.events.command import Command
+from schema.events.fact import Fact, fact_id, stamp
+from schema.events.notice import Notice
+from schema.record.announcements import Announcement, Announcements
+from schema.record.commands import HOLDS, Answer, Commands
 from schema.record.gate import position
 from schema.record.refusals import Refusals
 from schema.telemetry import metrics
@@ -23,44 +35,142 @@ from streams.publish import publish
 from streams.transport.port import Entry
 
 _log = structlog.get_logger(__name__)
+#: Commands that are carried out in one transaction at most.
+_AT_ONCE = 50
+
+
+class Said(msgspec.Struct, frozen=True):
+    """An entry as it was understood: a command, or why it is none."""
+
+    entry: Entry
+    command: Command | None = None
+    error: RefusedError | None = None
+
+
+class Control:
+    """What becomes of the entries of stream:control."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._commands, self._refusals = Commands(process.postgres), Refusals(process.postgres)
+        self._announcements = Announcements(process.postgres)
+
+    async def carry_out(self, page: Sequence[Entry]) -> None:
+        """Apply a page in order, and answer each entry."""
+        for run in _runs([_understood(entry) for entry in page]):
+            answers = await self._commands.apply_page([(said.entry.id, said.command) for said in run])
+            for said, answer in zip(run, answers, strict=True):
+                await self._answer(said, answer)
+
+    async def tell(self) -> None:
+        """Say what commands left to be said, and send those that could not be sent by who wrote them."""
+        while due := await self._announcements.due():
+            for announcement in due:
+                stream, fields, token = _event(announcement)
+                await asyncio.to_thread(publish, self._process.transport, stream, fields, token=token)
+            await self._announcements.said(due)
+        for command in await self._commands.unsent():
+            fields = commands.to_fields(command)
+            await asyncio.to_thread(publish, self._process.transport, names.CONTROL, fields, token=command.id)
+        await self._commands.tidy()
+
+    async def begin_anew(self) -> None:
+        """The stream was found to have begun again."""
+        await self._commands.begin_anew()
+
+    async def _answer(self, said: Said, answer: Answer | None) -> None:
+        entry, command = said.entry, said.command
+        error = said.error or (answer.error if answer else None)
+        if error is not None:
+            receipt = await self._reject(entry, error)
+        else:
+            assert answer is not None  # noqa: S101 - what is no error was carried out
+            assert command is not None  # noqa: S101 - likewise
+            metrics.EVENTS_ACCEPTED.inc()
+            _log.info(
+                "command.applied",
+                verb=command.verb,
+                by=command.by,
+                reason=command.reason,
+                did=answer.did,
+                gate=answer.gate,
+            )
+            receipt = notice.applied(command.verb, answer.gate, did="" if command.verb in HOLDS else answer.did)
+        await asyncio.to_thread(receipts.write, self._process.transport, names.control_receipt_key(entry.id), receipt)
+
+    async def _reject(self, entry: Entry, error: RefusedError) -> dict[str, str]:
+        metrics.EVENTS_REJECTED.inc()
+        _log.warning("command.rejected", entry=entry.id, error=str(error))
+        await self._refusals.note("rejected", stream=entry.stream, entry_id=entry.id, error=str(error), hint=error.hint)
+        fields = notice.rejection(str(error), error.hint, entry.stream, entry.id, entry.fields)
+        await asyncio.to_thread(publish, self._process.transport, names.REJECTED, fields, token=f"rejected {entry.id}")
+        return notice.refused(str(error), error.hint)
 
 
 async def run(process: Process) -> None:
     """Follow stream:control until cancelled."""
-    truth = await process.gate_record.read()
-    observer = Observer(
-        process.transport, (names.CONTROL,), {names.CONTROL: truth.cursor}, block_s=process.settings.servers.block_s
-    )
-    refusals, place = Refusals(process.postgres), truth.cursor
+    control, truth = Control(process), await process.gate_record.read()
+    observer, ahead = _observer(process, truth.cursor), _observer(process, truth.cursor)
+    halting, place = asyncio.create_task(_halts_first(process, ahead)), truth.cursor
     try:
         while True:
-            for entry in await asyncio.to_thread(observer.read):
-                if position(entry.id) < position(place):
-                    await process.gate_record.begin_anew()
-                place = entry.id
-                await _commit(process, refusals, entry)
-            for command in await process.gate_record.unsent():
-                await asyncio.to_thread(
-                    publish, process.transport, names.CONTROL, commands.to_fields(command), token=command.id
-                )
+            page = await asyncio.to_thread(observer.read)
+            if page and position(page[0].id) < position(place):
+                await control.begin_anew()
+            if page:
+                place = page[-1].id
+                await control.carry_out(page)
+            await control.tell()
+            if halting.done():
+                halting.result()
     finally:
         observer.stop()
+        ahead.stop()
+        halting.cancel()
 
 
-async def _commit(process: Process, refusals: Refusals, entry: Entry) -> None:
+async def _halts_first(process: Process, observer: Observer) -> None:
+    """Record each halt as soon as it is in the stream; of a page of them the last is enough."""
+    while True:
+        halts = [entry for entry in await asyncio.to_thread(observer.read) if commands.says_halt(entry.fields)]
+        if halts:
+            await process.gate_record.hold_ahead(commands.parse(halts[-1].fields), entry_id=halts[-1].id)
+
+
+def _observer(process: Process, cursor: str) -> Observer:
+    servers = process.settings.servers
+    return Observer(process.transport, (names.CONTROL,), {names.CONTROL: cursor}, block_s=servers.block_s)
+
+
+def _understood(entry: Entry) -> Said:
     try:
-        command = commands.parse(entry.fields)
+        return Said(entry, commands.parse(entry.fields))
     except RefusedError as error:
-        metrics.EVENTS_REJECTED.inc()
-        _log.warning("command.rejected", entry=entry.id, error=str(error))
-        await refusals.note("rejected", stream=entry.stream, entry_id=entry.id, error=str(error), hint=error.hint)
-        receipt = notice.refused(str(error), error.hint)
-        fields = notice.rejection(str(error), error.hint, entry.stream, entry.id, entry.fields)
-        await asyncio.to_thread(publish, process.transport, names.REJECTED, fields, token=f"rejected {entry.id}")
-        await process.gate_record.pass_over(entry.id)
-    else:
-        applied = await process.gate_record.apply(command, entry_id=entry.id)
-        metrics.EVENTS_ACCEPTED.inc()
-        _log.info("command.applied", verb=command.verb, by=command.by, reason=command.reason, gate=applied.state)
-        receipt = notice.applied(command.verb, applied.state)
-    await asyncio.to_thread(receipts.write, process.transport, names.control_receipt_key(entry.id), receipt)
+        return Said(entry, error=error)
+
+
+def _runs(page: Sequence[Said]) -> Iterator[list[Said]]:
+    """The page in pieces: holds by themselves, since money waits for them and they wait for nobody."""
+    for _, run in groupby(page, key=lambda said: said.command is not None and said.command.verb in HOLDS):
+        found = list(run)
+        for start in range(0, len(found), _AT_ONCE):
+            yield found[start : start + _AT_ONCE]
+
+
+def _event(said: Announcement) -> tuple[str, dict[str, str], str]:
+    """Where an announcement goes, what it says there, and the token that makes it one event."""
+    token = f"announcement {said.id}"
+    if said.type != flow.CANCELLED_FACT:
+        told = Notice(type=said.type, at=stamp(said.at), by=said.by, video=said.video, reason=said.reason)
+        return names.NOTICES, notice.to_fields(told), token
+    fact = Fact(
+        type=said.type,
+        id=fact_id(said.video, "cancelled", said.id),
+        video=said.video,
+        stage="control",
+        attempt=0,
+        at=stamp(said.at),
+        traceparent=said.traceparent,
+        reason=said.reason,
+    )
+    return flow.LAST.stream, facts.to_fields(fact), token

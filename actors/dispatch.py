@@ -15,7 +15,9 @@ import structlog
 
 from schema import flow
 from schema.events import fact as facts
-from schema.record.videos import Admitted, Videos
+from schema.record.admission import Admitted, Queue
+from schema.record.owed import Debts
+from schema.record.videos import Videos
 from schema.telemetry import metrics
 from streams import names
 from streams.mirror import Mirror
@@ -34,9 +36,11 @@ class Dispatch:
     """One turn after the other, each harmless to repeat."""
 
     def __init__(self, process: Process) -> None:
-        self._process, self._videos = process, Videos(process.postgres)
+        self._process = process
+        self._queue, self._videos = Queue(process.postgres), Videos(process.postgres)
+        self._debts = Debts(process.postgres, grace_s=0.0)
         self._limits = process.settings.limits
-        self._mirror = Mirror(process.transport, self._videos)
+        self._mirror = Mirror(process.transport, self._queue)
         self._mirrored: object = None
         self._turns = 0
         self._disk_full = False
@@ -45,22 +49,32 @@ class Dispatch:
         """Promote, admit, publish, mirror."""
         self._turns += 1
         age_s = self._limits.age_per_priority_s
-        await self._videos.promote(capacity=self._limits.queue_capacity, age_per_priority_s=age_s)
+        await self._queue.promote(capacity=self._limits.queue_capacity, age_per_priority_s=age_s)
         if self._process.gate.takes() and await asyncio.to_thread(self._disk_has_room):
-            for admitted in await self._videos.admit(most=self._limits.max_concurrent, age_per_priority_s=age_s):
-                _log.info("video.admitted", video=admitted.video)
-        await self._publish(await self._videos.unpublished())
+            most = self._limits.at_once(self._process.mode())
+            admitted = await self._queue.admit(most=most, age_per_priority_s=age_s)
+            for video in admitted:
+                _log.info("video.admitted", video=video.video, admissions=video.admissions)
+            await self._go_on({video.video for video in admitted if video.admissions > 1})
+        await self._publish(await self._queue.unpublished())
         await self._show()
+
+    async def _go_on(self, videos: set[str]) -> None:
+        """Say again what starts the stages of videos that were taken up; integrity heals a crash in between."""
+        for debt in await self._debts.owed() if videos else ():
+            if debt.video in videos and debt.stage != flow.FIRST.name:
+                await asyncio.to_thread(publish, self._process.transport, debt.stream, facts.to_fields(debt.fact))
 
     async def _publish(self, admitted: tuple[Admitted, ...]) -> None:
         if not admitted:
             return
         for video in admitted:
-            fact = facts.admission(video.video, at=self._process.clock.now(), traceparent=video.traceparent)
+            now = self._process.clock.now()
+            fact = facts.admission(video.video, at=now, traceparent=video.traceparent, number=video.admissions)
             await asyncio.to_thread(
                 publish, self._process.transport, flow.ADMITTED_STREAM, facts.to_fields(fact), token=fact.id
             )
-        await self._videos.mark_published([video.video for video in admitted])
+        await self._queue.mark_published([video.video for video in admitted])
 
     async def _show(self) -> None:
         snapshot = await self._mirror.snapshot()
@@ -70,7 +84,7 @@ class Dispatch:
             self._mirrored = snapshot
         metrics.QUEUED.set(len(queued))
         metrics.WAITING.set((await self._videos.counts()).get("waiting", 0))
-        metrics.IN_HAND.set(await self._videos.in_hand())
+        metrics.IN_HAND.set(await self._queue.in_hand())
 
     def _disk_has_room(self) -> bool:
         path = Path(self._process.settings.servers.data_dir)

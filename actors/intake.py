@@ -47,7 +47,7 @@ class Intake:
             asked = request.parse(entry.fields, self._process.settings.limits)
             brief = _writable(asked.brief)
             refuse_unspeakable(f"{brief.topic}\n{brief.notes}")
-            await self._refuse_beyond_capacity()
+            await self._refuse_beyond_capacity(asked.key or entry.origin_id)
         except RefusedError as error:
             return await self._refuse(entry, error)
         return await self._accept(entry, asked, brief)
@@ -82,9 +82,9 @@ class Intake:
         fields = notice.rejection(str(error), error.hint, entry.origin_stream, entry.origin_id, entry.fields)
         return (Publication(names.REJECTED, fields),)
 
-    async def _refuse_beyond_capacity(self) -> None:
+    async def _refuse_beyond_capacity(self, key: str) -> None:
         limit = self._process.settings.limits.waiting_capacity
-        if await self._videos.waiting_at_least(limit):
+        if await self._videos.waiting_at_least(limit) and not await self._videos.known(key):
             raise RefusedError(
                 f"{limit:,} videos are waiting already, which is all that may wait (YTEMPIRE_WAITING_CAPACITY)",
                 hint="send it again later; the same key makes no second video",

@@ -20,6 +20,7 @@ async def check(task: Task) -> Verdict:
             plan=str(open_files.enter_context(task.artifacts.local(film.plan))),
             voice=str(open_files.enter_context(task.artifacts.local(speech.audio))),
             video=task.settings.video,
+            perceptual=task.mode().perceptual_check,
         )
         inspection = await child.run("inspect", order, Inspection, task)
     if not inspection.passed:

@@ -9,6 +9,7 @@ from actors import child
 from actors.rendering.order import FilmOrder, Rendered
 from actors.stage import Task
 from schema.documents import Film, Footage, Script, Speech
+from schema.settings.video import as_in
 
 
 async def render(task: Task) -> Film:
@@ -25,7 +26,7 @@ async def render(task: Task) -> Film:
             ),
             voice=str(open_files.enter_context(task.artifacts.local(speech.audio))),
             aspect=task.claim.brief.aspect,
-            video=task.settings.video,
+            video=as_in(task.settings.video, task.mode()),  # frozen here: a film has one size from end to end
             out=str(out),
             plan_out=str(plan),
             seed=zlib.crc32(task.claim.video.encode()),

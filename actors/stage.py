@@ -21,7 +21,8 @@ from schema import flow
 from schema.errors import ConfigurationError, PermanentError, RefusedError
 from schema.events import fact as facts
 from schema.events.fact import Fact
-from schema.record.claims import AlreadyDone, Claim, Claims, CrashLoop, Held, NothingToDo, NoWork
+from schema.modes import Bundle
+from schema.record.claims import AlreadyDone, Claim, Claims, CrashLoop, Held, NothingToDo, NoWork, Throttled
 from schema.record.refusals import Refusals
 from schema.telemetry import metrics
 from streams import names
@@ -33,6 +34,10 @@ from streams.transport.port import Entry, Publication
 
 _log = structlog.get_logger(__name__)
 _RENEWALS_PER_LEASE = 3
+#: How long work that a throttle keeps back waits before it asks again.
+_THROTTLED_S = 1.0
+#: How often a limit is put off by the time that its work was held.
+_LOOK_S = 0.25
 
 
 class Task:
@@ -42,7 +47,7 @@ class Task:
         self.claim, self.scratch = claim, scratch
         self.settings, self.artifacts = process.settings, process.artifacts
         self.progress = 0.0
-        self._gate = process.gate
+        self._process, self._gate = process, process.gate
         self._interruption: BaseException | None = None
 
     def checkpoint(self) -> None:
@@ -54,6 +59,14 @@ class Task:
     def interrupt(self, error: BaseException) -> None:
         """The next checkpoint raises `error`."""
         self._interruption = error
+
+    def mode(self) -> Bundle:
+        """What the modes in force mean for this video at this moment; ask again before each call."""
+        return self._process.mode(self.claim.video)
+
+    def halted_s(self) -> float:
+        """Seconds that this process has spent halted so far."""
+        return self._gate.halted_s()
 
     def artifact_path(self, name: str) -> str:
         """Where this attempt stores a file: no two attempts share a name, so a zombie overwrites nothing."""
@@ -108,6 +121,8 @@ class StageActor:
                 raise ReturnTo(worker, idle_s=max(0.0, self._lease_s - left_s))
             case Held(worker=worker):
                 _log.info("stage.held", worker=worker)
+            case Throttled(jobs=jobs):
+                raise RetryLater(f"{jobs} of these jobs run here, as many as the throttle allows", delay_s=_THROTTLED_S)
             case CrashLoop(facts=ended, crashes=crashes):
                 _log.error("stage.crash_loop", crashes=crashes)
                 dead = await self._give_up(entry, f"died with its process {crashes} times", "see the log")
@@ -129,7 +144,8 @@ class StageActor:
         outcome = "done"
         _log.info("stage.started", worker=self._process.transport.consumer)
         try:
-            limit_s = flow.limit_s(self._stage, length_s=claim.brief.length_s, speed=False)
+            short = task.mode().short_limits
+            limit_s = flow.limit_s(self._stage, length_s=claim.brief.length_s, speed=short)
             task.checkpoint()
             output = await _within(limit_s, task, self._work(task))
             fact = await self._claims.commit(claim, output)
@@ -158,7 +174,7 @@ class StageActor:
         while True:
             await asyncio.sleep(self._lease_s / _RENEWALS_PER_LEASE)
             if not await self._claims.renew(claim, task.progress):
-                task.interrupt(Superseded("a newer attempt holds this stage"))
+                task.interrupt(Superseded("a newer attempt holds this stage, or its video has ended"))
                 return
 
     async def _retry(self, claim: Claim, entry: Entry, error: Exception) -> tuple[Publication, ...]:
@@ -198,13 +214,31 @@ def _still_ours(fact: Fact | None) -> Fact:
 
 
 async def _within(limit_s: float, task: Task, work: Awaitable[msgspec.Struct]) -> msgspec.Struct:
-    """Await `work`; past its limit it is interrupted and counts as a passing failure."""
+    """Await `work`; past its limit it is interrupted and counts as a passing failure.
+
+    The clock stands still during a halt: work that cannot stop at once, such as a paid call, is not late because of it.
+    During a pause running work goes on, and its clock with it.
+    """
     try:
         async with asyncio.timeout(limit_s) as limit:
-            return await work
+            holding = asyncio.create_task(_put_off(limit, limit_s, task))
+            try:
+                return await work
+            finally:
+                holding.cancel()
     except TimeoutError as error:
         if not limit.expired():
             raise  # the work's own
+        task.checkpoint()  # halted since the clock was looked at: that is what ends it
         late = TimeoutError(f"the attempt took longer than its limit of {limit_s:g} s")
         task.interrupt(late)
         raise late from error
+
+
+async def _put_off(limit: asyncio.Timeout, limit_s: float, task: Task) -> None:
+    """Moves the limit by the time that the process spends halted."""
+    ends_s, before_s = asyncio.get_running_loop().time() + limit_s, task.halted_s()
+    while not limit.expired():
+        if (held_s := task.halted_s() - before_s) > 0:
+            limit.reschedule(ends_s + held_s)
+        await asyncio.sleep(_LOOK_S)

@@ -11,7 +11,7 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import control, doctor, factory, proof, requeue, videos
+from deploy.commands import cancel, control, doctor, factory, proof, requeue, videos
 from deploy.commands.terminal import guarded
 
 _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
@@ -43,9 +43,13 @@ app.command()(factory.env)
 app.command(context_settings=_PASS_ON)(factory.cli)
 app.command()(videos.submit)
 app.command()(videos.status)
+app.command()(videos.videos)
 app.command()(control.halt)
 app.command()(control.pause)
 app.command()(control.resume)
+app.command()(control.mode)
+app.command()(control.retry)
+app.command()(cancel.cancel)
 app.command()(requeue.requeue)
 app.command()(doctor.doctor)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)

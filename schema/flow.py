@@ -28,13 +28,17 @@ class Stage(msgspec.Struct, frozen=True):
     speed_limit_s: int
     #: The limit is never less than this times the planned length of the film.
     limit_lengths: int = 0
+    #: Whether it is a GPU job, of which a throttle allows so many at once on a host.
+    throttled: bool = False
 
 
 STAGES: tuple[Stage, ...] = (
     Stage("script", "script_generation", (), "stream:scripts", "script.written", 60, 30),
     Stage("media", "media_collection", ("script",), "stream:media", "media.collected", 120, 60),
     Stage("audio", "audio_synthesis", ("script",), "stream:audio", "audio.synthesised", 120, 60),
-    Stage("render", "video_rendering", ("media", "audio"), "stream:renders", "video.rendered", 300, 180, 3),
+    Stage(
+        "render", "video_rendering", ("media", "audio"), "stream:renders", "video.rendered", 300, 180, 3, throttled=True
+    ),
     Stage("quality", "quality_check", ("render",), "stream:videos", "video.completed", 120, 60, 3),
 )
 
@@ -51,6 +55,15 @@ def input_streams(stage: Stage) -> tuple[str, ...]:
 def dependents(stage: Stage) -> tuple[Stage, ...]:
     """The stages that wait for this one."""
     return tuple(other for other in STAGES if stage.name in other.inputs)
+
+
+def onward(stage: Stage) -> tuple[Stage, ...]:
+    """This stage and all that directly or indirectly wait for it, in the order of the flow."""
+    found = {stage.name}
+    for other in STAGES:
+        if found.intersection(other.inputs):
+            found.add(other.name)
+    return tuple(other for other in STAGES if other.name in found)
 
 
 def limit_s(stage: Stage, *, length_s: float, speed: bool) -> float:

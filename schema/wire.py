@@ -39,7 +39,7 @@ def to_fields(event: msgspec.Struct) -> dict[str, str]:
     """A struct as flat text: every field in its order, but optional ones that are empty."""
     fields = {}
     for field in msgspec.structs.fields(event):
-        value = str(getattr(event, field.encode_name))
+        value = str(getattr(event, field.name))
         if value or field.required:
             fields[field.encode_name] = value.encode(errors="replace").decode()
     return fields

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import dramatiq
@@ -60,6 +60,7 @@ class StreamsBroker(Broker):
         loop_thread: LoopThread | None = None,
         middleware: list[Middleware] | None = None,
         tally: Tally | None = None,
+        buried: Callable[[Entry, str, str], None] | None = None,
     ) -> None:
         """Touches no server yet.
 
@@ -73,12 +74,14 @@ class StreamsBroker(Broker):
             max_deliveries: An entry delivered more often without an end goes to the dead letters.
             loop_thread: The running loop for async actors; None: one is made.
             middleware: In place of `default_middleware`.
+            buried: Told of each entry that goes to the dead letters, with the error and the hint, before it does.
             tally: Told what is worth counting.
         """
         super().__init__(default_middleware(gate, loop_thread) if middleware is None else middleware)
         self.transport, self.gate, self.block_s, self.max_deliveries = transport, gate, block_s, max_deliveries
         self.in_hand = InHand(budget)
         self.tally = tally or Untold()
+        self.buried = buried
         self.housekeeping = Housekeeping(transport, self.in_hand, lease_s=lease_s, tally=self.tally)
         self.commit = GroupCommit(transport, self.in_hand, delayed=self.housekeeping.expect, tally=self.tally)
         self._subscriptions = dict(subscriptions)
@@ -215,6 +218,8 @@ class StreamConsumer(Consumer):
     def _bury(self, entry: Entry, error: str, hint: str) -> None:
         """To the dead letters, with its fields as they came."""
         log.error("entry.dead", entry=f"{entry.origin_stream}/{entry.origin_id}", group=entry.group, error=error)
+        if self._broker.buried is not None:
+            self._broker.buried(entry, error, hint)
         self._broker.commit.settle(Settlement(entry, (Publication(DEAD, letter_fields(entry, error, hint)),)))
 
 

@@ -1,4 +1,4 @@
-"""The gate of one process: shut by the stream within milliseconds, opened by the record alone.
+"""The gate of one process: shut by the stream within milliseconds, opened by the record alone; and the modes in force.
 
 A thread follows stream:control from where the record has applied it; a task asks the record once a second, Redis or no
 Redis. The gate opens when the record holds nothing and its cursor has passed every shutting command seen here.
@@ -13,7 +13,7 @@ import threading
 import structlog
 
 from schema.events import command as commands
-from schema.record.gate import GateRecord, Truth, position
+from schema.record.gate import GateRecord, Order, Truth, position
 from streams import names
 from streams.gate import Gate
 from streams.observer import Observer
@@ -28,9 +28,10 @@ class GateKeeper:
 
     def __init__(self, gate: Gate, record: GateRecord, transport: Transport, *, block_s: float) -> None:
         self._gate, self._record, self._transport, self._block_s = gate, record, transport, block_s
-        self._last_shut = "0-0"
+        self._last_shut = self._last_seen = "0-0"
         self._generation = 0
-        self._resumed = asyncio.Event()
+        self._orders: tuple[Order, ...] = ()
+        self._said = asyncio.Event()
         self._lock = threading.Lock()
         self._observer: Observer | None = None
         self._task: asyncio.Task[None] | None = None
@@ -48,6 +49,11 @@ class GateKeeper:
         threading.Thread(target=self._follow, args=(self._observer,), name="gate", daemon=True).start()
         self._task = asyncio.create_task(self._poll())
 
+    @property
+    def orders(self) -> tuple[Order, ...]:
+        """The modes and throttles in force, as the record had them a moment ago."""
+        return self._orders
+
     async def stop(self) -> None:
         """Stop following; the gate stays as it is."""
         if self._observer is not None:
@@ -64,8 +70,9 @@ class GateKeeper:
     def _saw(self, entry: Entry) -> None:
         halts = commands.says_halt(entry.fields)
         if not halts and entry.fields.get(b"type") != b"pause":
+            self._last_seen = entry.id
             with contextlib.suppress(RuntimeError):  # the process has ended while we read
-                self._loop.call_soon_threadsafe(self._resumed.set)
+                self._loop.call_soon_threadsafe(self._said.set)
             return
         with self._lock:
             self._last_shut = entry.id
@@ -86,17 +93,19 @@ class GateKeeper:
     async def _look(self) -> None:
         self._obey(await self._record.read())
         try:
-            await asyncio.wait_for(self._resumed.wait(), _POLL_S)
+            await asyncio.wait_for(self._said.wait(), _POLL_S)
         except TimeoutError:
             return
-        self._resumed.clear()
+        self._said.clear()
         for _ in range(int(_EAGER_S / _EAGER_POLL_S)):  # the control actor is committing it right now
-            self._obey(await self._record.read())
-            if self._gate.state == "open":
+            truth = await self._record.read()
+            self._obey(truth)
+            if position(truth.cursor) >= position(self._last_seen):
                 break
             await asyncio.sleep(_EAGER_POLL_S)
 
     def _obey(self, truth: Truth) -> None:
+        self._orders = truth.orders
         with self._lock:
             if truth.generation != self._generation:
                 self._generation, self._last_shut = truth.generation, "0-0"

@@ -6,6 +6,7 @@ Thread-safe. Stopping is for good. It decides nothing: whoever knows the record 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -17,8 +18,12 @@ State = Literal["open", "paused", "halted", "stopping"]
 class Gate:
     """Open, paused (running work ends, nothing new begins), halted (running work stops too) or stopping."""
 
-    def __init__(self, state: State = "open") -> None:
+    def __init__(self, state: State = "open", *, now_s: Callable[[], float] = time.monotonic) -> None:
         self._state: State = state
+        self._now_s = now_s
+        #: Seconds that were spent halted, up to the last change of state.
+        self._halted_s = 0.0
+        self._since_s = now_s()
         self._changed = threading.Condition()
         self._callbacks: list[Callable[[State], None]] = []
 
@@ -32,7 +37,8 @@ class Gate:
         with self._changed:
             if self._state in (state, "stopping"):
                 return
-            self._state = state
+            self._halted_s = self._halted_so_far_s()
+            self._since_s, self._state = self._now_s(), state
             self._changed.notify_all()
             callbacks = tuple(self._callbacks)
         for callback in callbacks:
@@ -45,6 +51,14 @@ class Gate:
     def takes(self) -> bool:
         """Whether new work may begin."""
         return self._state == "open"
+
+    def halted_s(self) -> float:
+        """Seconds that this process has spent halted so far: what clocks of held work leave out."""
+        with self._changed:
+            return self._halted_so_far_s()
+
+    def _halted_so_far_s(self) -> float:
+        return self._halted_s + (self._now_s() - self._since_s if self._state == "halted" else 0.0)
 
     def checkpoint(self) -> None:
         """Lets running work go on, or stops it here; called between two calls, between two frames.

@@ -5,7 +5,7 @@ Only dispatch calls it; both keys are replaced in one transaction, and may be lo
 
 from __future__ import annotations
 
-from schema.record.videos import Videos
+from schema.record.admission import Queue
 from streams import names
 from streams.transport.port import Transport
 
@@ -13,12 +13,12 @@ from streams.transport.port import Transport
 class Mirror:
     """The two queue keys."""
 
-    def __init__(self, transport: Transport, videos: Videos) -> None:
-        self._transport, self._videos = transport, videos
+    def __init__(self, transport: Transport, queue: Queue) -> None:
+        self._transport, self._queue = transport, queue
 
     async def snapshot(self) -> tuple[dict[str, float], set[str]]:
         """What the keys should hold now."""
-        return await self._videos.mirrored()
+        return await self._queue.mirrored()
 
     def write(self, queued: dict[str, float], processing: set[str]) -> None:
         """Replace both keys; waits while Redis is away (call it from a thread)."""

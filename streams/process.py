@@ -17,11 +17,14 @@ from pathlib import Path
 
 import structlog
 
+from schema import modes
 from schema.artifacts import Artifacts
 from schema.clock import SystemClock
 from schema.errors import ConfigurationError, PipelineError
+from schema.modes import Bundle
 from schema.record.gate import GateRecord
 from schema.record.postgres import Postgres
+from schema.record.standing import modes_of
 from schema.settings.environment import Settings, read
 from schema.telemetry import logs, metrics
 from streams import names
@@ -59,6 +62,10 @@ class Process:
     def _wiped(self, stream: str) -> None:
         _log.warning("redis.wiped", stream=stream)
         publish(self.transport, names.NOTICES, {"type": WIPED, "by": self.name, "stream": stream}, token=WIPED)
+
+    def mode(self, video: str = "") -> Bundle:
+        """What the modes in force mean for this video, or for all, at this moment."""
+        return modes.in_force(modes_of(self.keeper.orders, video))
 
     async def open(self) -> None:
         """Connect, migrate, read the gate; the running loop is the one that the pool will live on."""

@@ -15,13 +15,14 @@ import dramatiq
 import structlog
 
 from schema.errors import PipelineError
+from schema.record.refusals import Refusals
 from schema.settings.environment import read
 from schema.telemetry import logs
 from streams import figures
 from streams.broker import Delivered, StreamsBroker
 from streams.middleware import LoopThread
 from streams.process import Process, say
-from streams.transport.port import Publication, Subscription
+from streams.transport.port import Entry, Publication, Subscription
 
 _log = structlog.get_logger(__name__)
 _DRAIN_MS = 10_000
@@ -82,6 +83,7 @@ def _work(
         block_s=servers.block_s,
         loop_thread=loop_thread,
         tally=figures.Tally(),
+        buried=lambda entry, error, hint: loop_thread.run_coroutine(_note_dead(process, entry, error, hint)),
     )
     handler = prepare(process)
 
@@ -98,3 +100,10 @@ def _work(
     worker.stop(timeout=_DRAIN_MS)
     broker.close()
     return 0
+
+
+async def _note_dead(process: Process, entry: Entry, error: str, hint: str) -> None:
+    """What the broker gives up on has its row before it has its letter."""
+    await Refusals(process.postgres).note(
+        "dead", stream=entry.origin_stream, entry_id=entry.origin_id, error=error, hint=hint
+    )

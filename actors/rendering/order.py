@@ -50,6 +50,8 @@ class InspectionOrder(msgspec.Struct, frozen=True):
     plan: str
     voice: str
     video: Video
+    #: Whether to look and listen, too: black, frozen, silence, loudness. Decoding, duration and sync always count.
+    perceptual: bool = True
 
 
 class Inspection(msgspec.Struct, frozen=True):

@@ -25,6 +25,8 @@ DataOption = Annotated[
     typer.Option("--data", help="Data directory; else YTEMPIRE_DATA_DIR, else ./data.", metavar="DIR"),
 ]
 
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line, for a program to read.")]
+
 
 def guarded(command: Callable[[], object]) -> int:
     """Run a command line to its end; returns its exit code, and says in one line what was wrong."""

@@ -1,4 +1,4 @@
-"""`submit` and `status`: ask for a video, and see what the factory is doing."""
+"""`submit`, `status` and `videos`: ask for a video, see what the factory is doing, and list what it was asked for."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import asyncio
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from deploy.commands.connections import PATIENCE_S, bus, record
-from deploy.commands.terminal import DataOption, data_dir, running_factory
+from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory
 from schema import wire
 from schema.errors import ConfigurationError, RefusedError, RetryableError
 from schema.record.gate import GateRecord, Truth
 from schema.record.postgres import Postgres
-from schema.record.videos import StageRow, VideoRow, Videos
+from schema.record.videos import StageRow, VideoRow, Videos, Wanted
 from streams import names, receipts
 from streams.publish import publish
 from streams.transport.port import BusUnavailableError
@@ -22,6 +23,7 @@ from streams.transport.port import BusUnavailableError
 _RECEIPT_WITHIN_S = 15.0
 _SHOWN_VIDEOS = 10
 _TOPIC_SHOWN_CHARS = 60
+_STATUSES = ("waiting", "queued", "processing", "completed", "failed", "cancelled")
 
 TopicArgument = Annotated[str, typer.Argument(help="What the video is about.", metavar="TOPIC")]
 NotesOption = Annotated[
@@ -83,11 +85,10 @@ def status(data: DataOption = None) -> None:
 async def _show_status(database_url: str, folder: Path) -> None:
     async with record(database_url) as postgres:
         _print_gate(await GateRecord(postgres).read())
-        videos = Videos(postgres)
-        counts = await videos.counts()
-        kinds = ("waiting", "queued", "processing", "completed", "failed", "cancelled")
-        print("videos  " + "  ".join(f"{kind} {counts.get(kind, 0)}" for kind in kinds))
-        for video in await videos.latest(_SHOWN_VIDEOS):
+        known = Videos(postgres)
+        counts = await known.counts()
+        print("videos  " + "  ".join(f"{kind} {counts.get(kind, 0)}" for kind in _STATUSES))
+        for video in await known.latest(_SHOWN_VIDEOS):
             print(f"{video.video}  {video.status:<10}  {_topic(video)}")
             print(f"  {await _doing(video, postgres, folder)}")
 
@@ -97,6 +98,34 @@ def _print_gate(truth: Truth) -> None:
     for hold in truth.holds:
         why = f": {hold.reason or hold.cause}" if hold.reason or hold.cause else ""
         print(f"  {hold.kind} by {hold.by} since {hold.placed_at:%Y-%m-%d %H:%M:%S} UTC{why}")
+    for order in truth.orders:
+        why = f": {order.reason or order.cause}" if order.reason or order.cause else ""
+        of = f"{order.kind} {order.value} for {order.scope or 'all'}"
+        print(f"  {of} by {order.by} since {order.placed_at:%Y-%m-%d %H:%M:%S} UTC{why}")
+
+
+def videos(
+    status: Annotated[str, typer.Option(help="Only those with this status.", metavar="STATUS")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=100_000)] = 20,
+    data: DataOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """List videos, the newest first."""
+    if status and status not in _STATUSES:
+        raise RefusedError(f"status is {status!r}: expected {', '.join(_STATUSES)}", hint="./ytempire videos")
+    wanted = Wanted(statuses=(status,) if status else ())
+    for row in asyncio.run(_list(running_factory(data).database_url, wanted, limit)):
+        if json:
+            print(msgspec.json.encode(row).decode())
+        else:
+            why = f": {wire.shown(row.reason)}" if row.reason else ""
+            print(f"{row.video}  {row.status:<10}  {row.created_at:%Y-%m-%d %H:%M}  {_topic(row)}{why}")
+
+
+async def _list(database_url: str, wanted: Wanted, limit: int) -> list[VideoRow]:
+    async with record(database_url) as postgres:
+        return await Videos(postgres).wanted(wanted, most=limit)
 
 
 async def _doing(video: VideoRow, postgres: Postgres, folder: Path) -> str:

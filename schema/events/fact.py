@@ -43,14 +43,14 @@ def fact_id(video: str, stage: str, attempt_take: int) -> str:
     return f"{video}.{stage}.{attempt_take}"
 
 
-def admission(video: str, *, at: datetime, traceparent: str) -> Fact:
-    """The fact that starts a video's first stage."""
+def admission(video: str, *, at: datetime, traceparent: str, number: int = 1) -> Fact:
+    """The fact that starts a video's first stage; `number` counts its admissions, of which retries make more."""
     return Fact(
         type=flow.ADMITTED_FACT,
-        id=fact_id(video, "admitted", 1),
+        id=fact_id(video, "admitted", number),
         video=video,
         stage="dispatch",
-        attempt=1,
+        attempt=number,
         at=stamp(at),
         traceparent=traceparent,
     )

@@ -54,6 +54,6 @@ def refused(error: str, hint: str) -> dict[str, str]:
     return {"status": "rejected", "error": error, "hint": hint}
 
 
-def applied(verb: str, gate: str) -> dict[str, str]:
-    """The receipt of a command that is in the record; `gate` is what it left: open, paused or halted."""
-    return {"status": "applied", "type": verb, "gate": gate}
+def applied(verb: str, gate: str, *, did: str = "") -> dict[str, str]:
+    """The receipt of a command that is in the record; `gate` is what it left, `did` says in words what it did."""
+    return {"status": "applied", "type": verb, "gate": gate, **({"did": did} if did else {})}

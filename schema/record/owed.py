@@ -18,7 +18,7 @@ from schema.record.postgres import Connection, Postgres
 
 _IN_HAND = """
 SELECT s.video_id, s.stage, s.status, s.attempt, s.opened_at, s.ended_at, s.retry_at, s.lease_until, v.traceparent,
-       now() AS now
+       v.admissions, now() AS now
   FROM video_stages AS s JOIN video_queue AS v ON v.id = s.video_id
  WHERE s.video_id IN (
        SELECT video_id FROM video_stages WHERE stage = $1 AND status IN ('open', 'running', 'retrying'))"""
@@ -36,6 +36,7 @@ class StageState(msgspec.Struct, frozen=True):
     retry_at: datetime | None
     lease_until: datetime | None
     traceparent: str
+    admissions: int = 1
 
 
 class Owed(msgspec.Struct, frozen=True):
@@ -69,6 +70,7 @@ class Debts:
                     row["retry_at"],
                     row["lease_until"],
                     row["traceparent"],
+                    row["admissions"],
                 )
                 for row in rows
             ]
@@ -105,7 +107,7 @@ def _startable(row: StageState, now: datetime, grace_s: float) -> bool:
 
 def _owed(row: StageState, stage: flow.Stage, inputs: list[StageState]) -> Owed:
     if not inputs:
-        fact = admission(row.video, at=row.opened_at, traceparent=row.traceparent)
+        fact = admission(row.video, at=row.opened_at, traceparent=row.traceparent, number=row.admissions)
         return Owed(row.video, stage.name, flow.ADMITTED_STREAM, fact)
     last = max(inputs, key=lambda other: other.ended_at or other.opened_at)
     source = flow.STAGE[last.stage]

@@ -1,7 +1,7 @@
-"""The queue of videos: accepted once by key, promoted and admitted by priority and age, ended once.
+"""The videos as senders and operators know them: accepted once by key, then found, listed and counted.
 
-`waiting` lies beyond the queue's capacity, `queued` may be admitted, `processing` is in hand. What is in hand is
-counted from stage rows, never from `status`, so an UPDATE typed by hand cannot admit too much.
+`waiting` lies beyond the queue's capacity, `queued` may be admitted, `processing` is in hand. What moves them is in
+`queue`, what their stages do in `claims`, and how an operator ends or repeats one in `endings`.
 """
 
 from __future__ import annotations
@@ -23,40 +23,16 @@ _ACCEPT = """
 INSERT INTO video_queue (id, key, priority, topic, brief, traceparent)
 VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key) DO NOTHING RETURNING id, status"""
 
+_WANTED = """
+WHERE ($1::text[] = '{}' OR status = ANY($1))
+  AND ($2::double precision IS NULL OR created_at < now() - make_interval(secs => $2))
+  AND ($3 = '' OR strpos(lower(topic), lower($3)) > 0) AND ($4 = '' OR brief ->> 'style' = $4)
+ORDER BY created_at DESC LIMIT $5"""
+
 _AHEAD = f"""
 SELECT count(*) FROM (
     SELECT 1 FROM video_queue WHERE status IN ('queued', 'waiting')
        AND (priority > $1 OR (priority = $1 AND created_at < $2)) LIMIT {_PLACES_COUNTED}) AS ahead"""
-
-# Waiting raises priority slowly; equal videos go by age.
-_ORDER = "priority + extract(epoch FROM now() - created_at) / $1 DESC, created_at, id"
-
-_PROMOTE = f"""
-UPDATE video_queue SET status = 'queued' WHERE id IN (
-    SELECT id FROM video_queue WHERE status = 'waiting' ORDER BY {_ORDER}
-     LIMIT greatest(0, $2 - (SELECT count(*) FROM video_queue WHERE status = 'queued'))
-       FOR UPDATE SKIP LOCKED)"""
-
-# A row that was typed back to queued while its stages are in hand is simply in hand.
-_RECLAIM = """
-UPDATE video_queue AS v SET status = 'processing',
-       processing_started_at = coalesce(v.processing_started_at, s.opened_at)
-  FROM video_stages AS s
- WHERE s.video_id = v.id AND s.stage = $1 AND s.status IN ('open', 'running', 'retrying') AND v.status = 'queued'"""
-
-_ADMIT = f"""
-WITH chosen AS (
-    SELECT id, {_ORDER.split(" DESC", maxsplit=1)[0]} AS rank, created_at FROM video_queue
-     WHERE status = 'queued' AND NOT EXISTS (SELECT 1 FROM video_stages AS s WHERE s.video_id = video_queue.id)
-     ORDER BY {_ORDER} LIMIT $2 FOR UPDATE SKIP LOCKED),
-admitted AS (
-    UPDATE video_queue SET status = 'processing', processing_started_at = now()
-     WHERE id IN (SELECT id FROM chosen) RETURNING id, traceparent),
-opened AS (
-    INSERT INTO video_stages (video_id, stage) SELECT id, stage FROM chosen, unnest($3::text[]) AS stage)
-SELECT chosen.id, admitted.traceparent FROM chosen JOIN admitted USING (id) ORDER BY rank DESC, created_at, id"""
-
-_IN_HAND = "SELECT count(*) FROM video_stages WHERE stage = $1 AND status IN ('open', 'running', 'retrying')"
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -68,11 +44,15 @@ class Accepted(msgspec.Struct, frozen=True):
     created: bool
 
 
-class Admitted(msgspec.Struct, frozen=True):
-    """A video whose first stage is owed, and the trace it belongs to."""
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+    """Which videos: those to which all of this applies; what is empty applies to all."""
 
-    video: str
-    traceparent: str
+    statuses: tuple[str, ...] = ()
+    #: Accepted longer ago than this.
+    older_than_s: float | None = None
+    #: Words of the topic, in any case; and the style by name.
+    topic: str = ""
+    style: str = ""
 
 
 class VideoRow(msgspec.Struct, frozen=True):
@@ -128,6 +108,14 @@ class Videos:
 
         return await self._postgres.run(work)
 
+    async def known(self, key: str) -> bool:
+        """Whether a request with this key is in the record."""
+
+        async def work(connection: Connection) -> bool:
+            return bool(await connection.fetchval("SELECT EXISTS (SELECT 1 FROM video_queue WHERE key = $1)", key))
+
+        return await self._postgres.run(work)
+
     async def waiting_at_least(self, count: int) -> bool:
         """Whether that many videos wait beyond the queue; one index probe."""
 
@@ -140,76 +128,12 @@ class Videos:
 
         return await self._postgres.run(work)
 
-    async def promote(self, *, capacity: int, age_per_priority_s: float) -> int:
-        """Move videos from waiting to queued while there is room; returns how many."""
-
-        async def work(connection: Connection) -> int:
-            return _count(await connection.execute(_PROMOTE, age_per_priority_s, capacity))
-
-        return await self._postgres.run(work)
-
-    async def admit(self, *, most: int, age_per_priority_s: float) -> tuple[Admitted, ...]:
-        """Admit queued videos up to `most` in hand, opening their stages; in order of admission."""
-
-        async def work(connection: Connection) -> tuple[Admitted, ...]:
-            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('ytempire admission'))")
-            await connection.execute(_RECLAIM, flow.LAST.name)
-            room = most - await connection.fetchval(_IN_HAND, flow.LAST.name)
-            if room <= 0:
-                return ()
-            stages = [stage.name for stage in flow.STAGES]
-            rows = await connection.fetch(_ADMIT, age_per_priority_s, room, stages)
-            return tuple(Admitted(row["id"], row["traceparent"]) for row in rows)
-
-        return await self._postgres.run(work)
-
-    async def unpublished(self) -> tuple[Admitted, ...]:
-        """Admitted videos whose fact dispatch has not marked as published."""
-
-        async def work(connection: Connection) -> tuple[Admitted, ...]:
-            rows = await connection.fetch(
-                """SELECT v.id, v.traceparent FROM video_stages AS s JOIN video_queue AS v ON v.id = s.video_id
-                    WHERE s.stage = $1 AND s.status = 'open' AND s.published_at IS NULL ORDER BY s.opened_at""",
-                flow.FIRST.name,
-            )
-            return tuple(Admitted(row["id"], row["traceparent"]) for row in rows)
-
-        return await self._postgres.run(work)
-
-    async def mark_published(self, videos: list[str]) -> None:
-        """The facts of these admissions are in their stream."""
-
-        async def work(connection: Connection) -> None:
-            await connection.execute(
-                "UPDATE video_stages SET published_at = now() WHERE stage = $1 AND video_id = ANY($2)",
-                flow.FIRST.name,
-                videos,
-            )
-
-        await self._postgres.run(work)
-
-    async def in_hand(self) -> int:
-        """Videos admitted and not ended, counted from stage rows."""
-        return int(await self._postgres.run(lambda connection: connection.fetchval(_IN_HAND, flow.LAST.name)))
-
     async def counts(self) -> dict[str, int]:
         """Videos by status."""
 
         async def work(connection: Connection) -> dict[str, int]:
             rows = await connection.fetch("SELECT status, count(*) AS n FROM video_queue GROUP BY status")
             return {row["status"]: row["n"] for row in rows}
-
-        return await self._postgres.run(work)
-
-    async def mirrored(self) -> tuple[dict[str, float], set[str]]:
-        """What the two queue keys in Redis should hold: queued videos with their priority, and those processing."""
-
-        async def work(connection: Connection) -> tuple[dict[str, float], set[str]]:
-            rows = await connection.fetch(
-                "SELECT id, status, priority FROM video_queue WHERE status IN ('queued', 'processing')"
-            )
-            queued = {row["id"]: float(row["priority"]) for row in rows if row["status"] == "queued"}
-            return queued, {row["id"] for row in rows if row["status"] == "processing"}
 
         return await self._postgres.run(work)
 
@@ -222,11 +146,16 @@ class Videos:
         """The newest videos first."""
         return await self._rows("ORDER BY created_at DESC LIMIT $1", count)
 
-    async def _rows(self, clause: str, argument: str | int) -> list[VideoRow]:
+    async def wanted(self, wanted: Wanted, *, most: int) -> list[VideoRow]:
+        """The videos that somebody asks about, the newest first, up to `most`."""
+        asked = (list(wanted.statuses), wanted.older_than_s, wanted.topic, wanted.style)
+        return await self._rows(_WANTED, *asked, most)
+
+    async def _rows(self, clause: str, *arguments: object) -> list[VideoRow]:
         async def work(connection: Connection) -> list[VideoRow]:
             rows = await connection.fetch(
                 f"SELECT id, status, priority, topic, created_at, ended_at, reason FROM video_queue {clause}",
-                argument,
+                *arguments,
             )
             return [
                 VideoRow(
@@ -272,7 +201,3 @@ class Videos:
 def _new_id(now: datetime) -> str:
     """A name that sorts by day and can be typed, such as 261123-k3f9qz7m."""
     return f"{now:%y%m%d}-" + "".join(secrets.choice(_ALPHABET) for _ in range(8))
-
-
-def _count(command_tag: str) -> int:
-    return int(command_tag.rsplit(" ", maxsplit=1)[-1])

@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from schema.modes import Bundle
+
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """Thresholds with the runbook's figures as defaults."""
@@ -25,3 +27,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
         600.0
     )
     disk_usage_percent: Annotated[float, Meta(gt=0, le=100, description="no video is admitted above this")] = 80.0
+
+    def at_once(self, bundle: Bundle) -> int:
+        """How many videos may be in hand in this mode."""
+        return min(self.economy_max_concurrent, self.max_concurrent) if bundle.few_at_once else self.max_concurrent

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from schema.modes import Bundle
+
 
 class Video(msgspec.Struct, frozen=True, kw_only=True):
     """Size, rate, bitrate, loudness and the thresholds of the quality check."""
@@ -29,6 +31,15 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
         1.5
     )
     sync_max_ms: Annotated[float, Meta(gt=0, description="how far the voice may be off its plan")] = 40.0
+
+
+def as_in(video: Video, bundle: Bundle) -> Video:
+    """The settings that hold in this mode: never more than was set."""
+    return msgspec.structs.replace(
+        video,
+        video_quality=bundle.video_quality or video.video_quality,
+        audio_bitrate=bundle.audio_bitrate or video.audio_bitrate,
+    )
 
 
 def frame_size(video: Video, aspect: str) -> tuple[int, int]:

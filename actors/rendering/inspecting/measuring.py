@@ -46,8 +46,15 @@ class Measured(msgspec.Struct, kw_only=True):
     envelope: Envelope = np.zeros(0, np.float32)
 
 
-def measure(path: str, video: Video, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> Measured:
-    """Read the whole film once.
+def measure(
+    path: str,
+    video: Video,
+    checkpoint: Callable[[], None],
+    progress: Callable[[int, int], None],
+    *,
+    perceptual: bool = True,
+) -> Measured:
+    """Read the whole film once; unless `perceptual`, nothing black or frozen is looked for.
 
     Raises av.FFmpegError when it is no film at all or has not one track of each kind.
     """
@@ -58,7 +65,7 @@ def measure(path: str, video: Video, checkpoint: Callable[[], None], progress: C
             stream.codec_context.options = {"err_detect": "explode"}
         pictures.thread_type = "AUTO"
         found = _declared(path, pictures, sound)
-        eye, ear = Eye(pictures, video), Ear(sound)
+        eye, ear = Eye(pictures, video, looks=perceptual), Ear(sound)
         for packet in container.demux(pictures, sound):
             checkpoint()
             try:

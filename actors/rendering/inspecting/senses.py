@@ -37,7 +37,9 @@ def envelope(samples: NDArray[np.float32], rate_hz: int) -> Envelope:
 class Eye:
     """Sees how many frames there are, whether they follow each other, and what is black or frozen."""
 
-    def __init__(self, stream: av.VideoStream, video: Video) -> None:
+    def __init__(self, stream: av.VideoStream, video: Video, *, looks: bool = True) -> None:
+        """One that does not look only counts."""
+        self._looks = looks
         # A filter does not keep its graph alive, and using one without it ends the process.
         self._graph = graph = av.filter.Graph()
         self._source = graph.add_buffer(template=stream)
@@ -61,8 +63,9 @@ class Eye:
         if self._last_s is not None and abs(now_s - self._last_s - self._step_s) > self._step_s / 4:
             self.gaps += 1
         self._last_s = now_s
-        self._source.push(frame)
-        self._pull()
+        if self._looks:
+            self._source.push(frame)
+            self._pull()
 
     def close(self) -> tuple[list[Span], list[Span]]:
         """Black stretches and frozen ones."""

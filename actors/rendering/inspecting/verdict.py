@@ -44,11 +44,13 @@ def inspect(
     except (OSError, msgspec.DecodeError) as error:
         raise PermanentError(f"the plan {Path(order.plan).name} cannot be read: {error}") from error
     try:
-        found = measure(order.film, order.video, checkpoint, progress)
+        found = measure(order.film, order.video, checkpoint, progress, perceptual=order.perceptual)
     except (av.FFmpegError, OSError, IndexError) as error:
         unreadable = Finding("readable", passed=False, measured=str(error), allowed="a film with pictures and sound")
         return Inspection(passed=False, findings=(unreadable,))
-    findings = (*_form(found, plan), *_pictures(found, plan, order), *_sound(found, plan, order))
+    findings = (*_form(found, plan), *_in_sync(found, plan, order))
+    if order.perceptual:
+        findings += (*_pictures(found, plan, order), *_sound(found, plan, order))
     return Inspection(passed=all(finding.passed for finding in findings), findings=findings)
 
 
@@ -94,11 +96,15 @@ def _sound(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Find
     yield Finding("loudness", off <= video.loudness_tolerance_lu + _READING_DB, f"{heard.lufs:.2f} LUFS", allowed)
     low = heard.peak_dbtp <= video.true_peak_dbtp + _READING_DB
     yield Finding("true peak", low, f"{heard.peak_dbtp:.2f} dBTP", f"at most {video.true_peak_dbtp:g} dBTP")
+
+
+def _in_sync(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Finding]:
+    """Whether the voice is where the pictures say."""
     voice = envelope(read_voice(order.voice)[0], RATE_HZ)
     lag = sync(found.envelope, voice, plan.voice_start_s)
     measured = f"at most {lag.worst_ms} ms off its plan; {lag.found} of {lag.pieces} pieces of it found"
-    right = abs(lag.worst_ms) <= video.sync_max_ms and lag.found == lag.pieces > 0
-    yield Finding("voice", right, measured, f"all pieces, at most {video.sync_max_ms:g} ms off")
+    right = abs(lag.worst_ms) <= order.video.sync_max_ms and lag.found == lag.pieces > 0
+    yield Finding("voice", right, measured, f"all pieces, at most {order.video.sync_max_ms:g} ms off")
 
 
 def _same(check: str, measured: str, allowed: str) -> Finding:

@@ -6,6 +6,7 @@ import pytest
 
 from actors import dispatch
 from actors.dispatch import Dispatch
+from schema.record.admission import Queue
 from schema.record.videos import Videos
 from schema.settings.limits import Limits
 from streams import names
@@ -82,16 +83,16 @@ async def test_a_crash_between_publishing_and_noting_it_publishes_nothing_twice(
 ) -> None:
     video = await admitted(videos)
 
-    async def crash(_self: Videos, _videos: list[str]) -> None:
+    async def crash(_self: Queue, _videos: list[str]) -> None:
         raise RuntimeError("killed")
 
     with monkeypatch.context() as before_the_crash:
-        before_the_crash.setattr(Videos, "mark_published", crash)
+        before_the_crash.setattr(Queue, "mark_published", crash)
         with pytest.raises(RuntimeError, match="killed"):
             await Dispatch(process).turn()
     await Dispatch(process).turn()
     assert published(redis_server) == [video]
-    assert await videos.unpublished() == ()
+    assert await Queue(process.postgres).unpublished() == ()
 
 
 async def test_the_two_queue_keys_show_the_record_and_come_back_after_a_wipe(

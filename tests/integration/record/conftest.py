@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from schema.documents import Brief
+from schema.record.admission import Queue
 from schema.record.claims import Claims
 from schema.record.postgres import Connection, Postgres
 from schema.record.videos import Videos
@@ -29,6 +30,11 @@ def videos(postgres: Postgres) -> Videos:
     return Videos(postgres)
 
 
+@pytest.fixture
+def queue(postgres: Postgres) -> Queue:
+    return Queue(postgres)
+
+
 def claims(postgres: Postgres, worker: str = "worker-a", *, lease_s: float = LEASE_S, max_crashes: int = 2) -> Claims:
     """The claims of one worker."""
     return Claims(postgres, worker=worker, lease_s=lease_s, max_crashes=max_crashes)
@@ -42,9 +48,9 @@ async def accept(videos: Videos, key: str, priority: int = 5) -> str:
 
 async def admitted(videos: Videos, key: str = "k") -> str:
     """Accept, promote and admit one video; returns its id."""
-    video = await accept(videos, key)
-    await videos.promote(capacity=100, age_per_priority_s=600)
-    await videos.admit(most=100, age_per_priority_s=600)
+    video, queue = await accept(videos, key), Queue(videos._postgres)
+    await queue.promote(capacity=100, age_per_priority_s=600)
+    await queue.admit(most=100, age_per_priority_s=600)
     return video
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from schema import flow
 from schema.documents import Scene, Script
+from schema.record.admission import Queue
 from schema.record.claims import AlreadyDone, Claim, CrashLoop, Held, NothingToDo
 from schema.record.postgres import Postgres
 from schema.record.videos import Videos
@@ -163,7 +164,7 @@ async def test_a_failed_stage_fails_its_video_and_drops_the_others(videos: Video
     assert (fact.type, fact.reason) == ("video.failed", "no pictures")
     assert not await claims(postgres).renew(audio, 0.1)
     assert [row.status for row in await videos.stages(video)] == ["done", "failed", "dropped", "dropped", "dropped"]
-    assert await videos.in_hand() == 0
+    assert await Queue(postgres).in_hand() == 0
 
 
 async def test_a_stage_that_keeps_dying_fails_its_video(videos: Videos, postgres: Postgres) -> None:

@@ -4,6 +4,7 @@ import asyncpg
 import pytest
 
 from schema.documents import Brief
+from schema.record.admission import Queue
 from schema.record.postgres import Postgres
 from schema.record.videos import Videos
 from tests.integration.record.conftest import accept, admitted, execute, value
@@ -22,49 +23,51 @@ async def test_place_counts_those_ahead_by_priority_then_age(videos: Videos) -> 
     assert third.place == 3
 
 
-async def test_promotion_fills_the_queue_to_its_capacity_and_no_further(videos: Videos) -> None:
+async def test_promotion_fills_the_queue_to_its_capacity_and_no_further(videos: Videos, queue: Queue) -> None:
     for number in range(12):
         await accept(videos, f"k{number}")
-    await videos.promote(capacity=10, age_per_priority_s=600)
+    await queue.promote(capacity=10, age_per_priority_s=600)
     assert await videos.counts() == {"queued": 10, "waiting": 2}
-    assert await videos.promote(capacity=10, age_per_priority_s=600) == 0
+    assert await queue.promote(capacity=10, age_per_priority_s=600) == 0
 
 
-async def test_admission_goes_by_priority_and_never_beyond_what_may_be_in_hand(videos: Videos) -> None:
+async def test_admission_goes_by_priority_and_never_beyond_what_may_be_in_hand(videos: Videos, queue: Queue) -> None:
     wanted = {priority: await accept(videos, f"k{priority}", priority) for priority in (1, 9, 5, 7, 3)}
-    await videos.promote(capacity=100, age_per_priority_s=600)
-    order = [video.video for video in await videos.admit(most=3, age_per_priority_s=600)]
+    await queue.promote(capacity=100, age_per_priority_s=600)
+    order = [video.video for video in await queue.admit(most=3, age_per_priority_s=600)]
     assert order == [wanted[9], wanted[7], wanted[5]]
-    assert await videos.admit(most=3, age_per_priority_s=600) == ()
-    assert await videos.in_hand() == 3
+    assert await queue.admit(most=3, age_per_priority_s=600) == ()
+    assert await queue.in_hand() == 3
 
 
-async def test_waiting_long_outweighs_priority(videos: Videos, postgres: Postgres) -> None:
+async def test_waiting_long_outweighs_priority(videos: Videos, queue: Queue, postgres: Postgres) -> None:
     old, new = await accept(videos, "old", 1), await accept(videos, "new", 9)
     await execute(postgres, "UPDATE video_queue SET created_at = now() - interval '2 hours' WHERE id = $1", old)
-    await videos.promote(capacity=100, age_per_priority_s=600)
-    admitted_ones = await videos.admit(most=1, age_per_priority_s=600)
+    await queue.promote(capacity=100, age_per_priority_s=600)
+    admitted_ones = await queue.admit(most=1, age_per_priority_s=600)
     assert [video.video for video in admitted_ones] == [old] != [new]
 
 
-async def test_the_runbooks_reset_typed_by_hand_admits_nothing_twice(videos: Videos, postgres: Postgres) -> None:
+async def test_the_runbooks_reset_typed_by_hand_admits_nothing_twice(
+    videos: Videos, queue: Queue, postgres: Postgres
+) -> None:
     video = await admitted(videos)
     await execute(
         postgres,
         "UPDATE video_queue SET status = 'queued', processing_started_at = NULL WHERE status = 'processing'",
     )
-    assert await videos.admit(most=1, age_per_priority_s=600) == ()
+    assert await queue.admit(most=1, age_per_priority_s=600) == ()
     row = await videos.find(video)
     assert row is not None
     assert row.status == "processing"
     assert await value(postgres, "SELECT processing_started_at IS NOT NULL FROM video_queue WHERE id = $1", video)
 
 
-async def test_an_admission_counts_as_unpublished_until_it_is_marked(videos: Videos) -> None:
+async def test_an_admission_counts_as_unpublished_until_it_is_marked(videos: Videos, queue: Queue) -> None:
     video = await admitted(videos)
-    assert [one.video for one in await videos.unpublished()] == [video]
-    await videos.mark_published([video])
-    assert await videos.unpublished() == ()
+    assert [one.video for one in await queue.unpublished()] == [video]
+    await queue.mark_published([video])
+    assert await queue.unpublished() == ()
 
 
 async def test_the_runbooks_corruption_queries_return_nothing_and_the_checks_keep_it_so(

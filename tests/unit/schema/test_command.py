@@ -10,7 +10,7 @@ from schema import wire
 from schema.errors import RefusedError
 from schema.events.command import VERBS, Command, parse, to_fields
 
-VERBS_IN_WORDS = "halt (stop everything now), pause (finish what runs, take nothing new), resume (lift all holds)"
+VERBS_IN_WORDS = ", ".join(f"{verb.name} ({verb.does})" for verb in VERBS)
 LINE = "redis-cli XADD stream:control '*'"
 WORD = (
     st.text(st.characters(codec="utf-8"), max_size=200)
@@ -159,4 +159,4 @@ def test_a_command_stamped_like_any_event_is_understood() -> None:
 
 def test_every_verb_of_the_table_parses_from_its_own_example() -> None:
     for verb in VERBS:
-        assert parse(raw(type=verb.name, **dict(verb.own))).verb == verb.name
+        assert parse(raw(type=verb.name, **{field.name: field.example for field in verb.own})).verb == verb.name
