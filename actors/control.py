@@ -26,7 +26,6 @@ from schema.events.notice import Notice
 from schema.record.announcements import Announcement, Announcements
 from schema.record.commands import HOLDS, Answer, Commands
 from schema.record.gate import position
-from schema.record.refusals import Refusals
 from schema.telemetry import metrics
 from streams import names, receipts
 from streams.observer import Observer
@@ -40,27 +39,38 @@ _AT_ONCE = 50
 
 
 class Said(msgspec.Struct, frozen=True):
-    """An entry as it was understood: a command, or why it is none."""
+    """An entry, and the command that it says, or why it says none."""
 
     entry: Entry
-    command: Command | None = None
-    error: RefusedError | None = None
+    meant: Command | RefusedError
+
+    @property
+    def holds(self) -> bool:
+        """Whether it shuts or opens the gate."""
+        return isinstance(self.meant, Command) and self.meant.verb in HOLDS
 
 
 class Control:
-    """What becomes of the entries of stream:control."""
+    """What becomes of the entries of stream:control, from `place` on."""
 
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._commands, self._refusals = Commands(process.postgres), Refusals(process.postgres)
-        self._announcements = Announcements(process.postgres)
+    def __init__(self, process: Process, place: str) -> None:
+        self._process, self._place = process, place
+        self._commands, self._announcements = Commands(process.postgres), Announcements(process.postgres)
 
     async def carry_out(self, page: Sequence[Entry]) -> None:
-        """Apply a page in order, and answer each entry."""
+        """Apply a page in order, and answer each entry; the place moves on behind the answers."""
+        if position(page[0].id) < position(self._place):
+            await self._commands.begin_anew()
+            self._place = "0-0"
         for run in _runs([_understood(entry) for entry in page]):
-            answers = await self._commands.apply_page([(said.entry.id, said.command) for said in run])
-            for said, answer in zip(run, answers, strict=True):
-                await self._answer(said, answer)
+            answers = await self._commands.apply_entries(
+                [(said.entry.id, said.meant) for said in run], after=self._place
+            )
+            await asyncio.to_thread(self._answer, list(zip(run, answers, strict=True)))
+            self._place = run[-1].entry.id
+            if run[0].holds:  # gates open when their command was passed
+                await self._commands.answered(self._place)
+        await self._commands.answered(self._place)
 
     async def tell(self) -> None:
         """Say what commands left to be said, and send those that could not be sent by who wrote them."""
@@ -74,51 +84,39 @@ class Control:
             await asyncio.to_thread(publish, self._process.transport, names.CONTROL, fields, token=command.id)
         await self._commands.tidy()
 
-    async def begin_anew(self) -> None:
-        """The stream was found to have begun again."""
-        await self._commands.begin_anew()
+    def _answer(self, answered: Sequence[tuple[Said, Answer]]) -> None:
+        """Write the receipts, and what was refused to its stream."""
+        for said, answer in answered:
+            if answer.error is not None:
+                receipt = self._reject(said.entry, answer.error)
+            else:
+                assert isinstance(said.meant, Command)  # noqa: S101 - what says none was refused
+                receipt = self._applied(said.meant, answer)
+            receipts.write(self._process.transport, names.control_receipt_key(said.entry.id), receipt)
 
-    async def _answer(self, said: Said, answer: Answer | None) -> None:
-        entry, command = said.entry, said.command
-        error = said.error or (answer.error if answer else None)
-        if error is not None:
-            receipt = await self._reject(entry, error)
-        else:
-            assert answer is not None  # noqa: S101 - what is no error was carried out
-            assert command is not None  # noqa: S101 - likewise
-            metrics.EVENTS_ACCEPTED.inc()
-            _log.info(
-                "command.applied",
-                verb=command.verb,
-                by=command.by,
-                reason=command.reason,
-                did=answer.did,
-                gate=answer.gate,
-            )
-            receipt = notice.applied(command.verb, answer.gate, did="" if command.verb in HOLDS else answer.did)
-        await asyncio.to_thread(receipts.write, self._process.transport, names.control_receipt_key(entry.id), receipt)
-
-    async def _reject(self, entry: Entry, error: RefusedError) -> dict[str, str]:
+    def _reject(self, entry: Entry, error: RefusedError) -> dict[str, str]:
         metrics.EVENTS_REJECTED.inc()
         _log.warning("command.rejected", entry=entry.id, error=str(error))
-        await self._refusals.note("rejected", stream=entry.stream, entry_id=entry.id, error=str(error), hint=error.hint)
         fields = notice.rejection(str(error), error.hint, entry.stream, entry.id, entry.fields)
-        await asyncio.to_thread(publish, self._process.transport, names.REJECTED, fields, token=f"rejected {entry.id}")
+        publish(self._process.transport, names.REJECTED, fields, token=f"rejected {entry.id}")
         return notice.refused(str(error), error.hint)
+
+    @staticmethod
+    def _applied(command: Command, answer: Answer) -> dict[str, str]:
+        metrics.EVENTS_ACCEPTED.inc()
+        words = {"verb": command.verb, "by": command.by, "reason": command.reason, "did": answer.did}
+        _log.info("command.applied", **words, gate=answer.gate)
+        return notice.applied(command.verb, answer.gate, did="" if command.verb in HOLDS else answer.did)
 
 
 async def run(process: Process) -> None:
     """Follow stream:control until cancelled."""
-    control, truth = Control(process), await process.gate_record.read()
-    observer, ahead = _observer(process, truth.cursor), _observer(process, truth.cursor)
-    halting, place = asyncio.create_task(_halts_first(process, ahead)), truth.cursor
+    place = (await process.gate_record.read()).cursor
+    control, observer, ahead = Control(process, place), _observer(process, place), _observer(process, place)
+    halting = asyncio.create_task(_halts_first(process, ahead))
     try:
         while True:
-            page = await asyncio.to_thread(observer.read)
-            if page and position(page[0].id) < position(place):
-                await control.begin_anew()
-            if page:
-                place = page[-1].id
+            if page := await asyncio.to_thread(observer.read):
                 await control.carry_out(page)
             await control.tell()
             if halting.done():
@@ -146,12 +144,12 @@ def _understood(entry: Entry) -> Said:
     try:
         return Said(entry, commands.parse(entry.fields))
     except RefusedError as error:
-        return Said(entry, error=error)
+        return Said(entry, error)
 
 
 def _runs(page: Sequence[Said]) -> Iterator[list[Said]]:
     """The page in pieces: holds by themselves, since money waits for them and they wait for nobody."""
-    for _, run in groupby(page, key=lambda said: said.command is not None and said.command.verb in HOLDS):
+    for _, run in groupby(page, key=lambda said: said.holds):
         found = list(run)
         for start in range(0, len(found), _AT_ONCE):
             yield found[start : start + _AT_ONCE]

@@ -108,7 +108,7 @@ class GateKeeper:
         self._orders = truth.orders
         with self._lock:
             if truth.generation != self._generation:
-                self._generation, self._last_shut = truth.generation, "0-0"
+                self._generation, self._last_shut, self._last_seen = truth.generation, "0-0", "0-0"
             passed = position(truth.cursor) >= position(self._last_shut)
             if truth.state != "open" and passed:
                 self._gate.set(truth.state)

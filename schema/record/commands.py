@@ -1,7 +1,7 @@
-"""Commands as the record carries them out: each once, in order, those of one page of the stream in one transaction.
+"""Commands as the record carries them out: each once, in order, some of the stream in one transaction.
 
-A refusal changes nothing and is an answer like any other. A command that meets a row locked by somebody else waits a
-moment for it and is refused then: none stands for long in the way of those behind it.
+A refusal changes nothing, is kept with its reason, and is an answer like any other. A command that meets a row locked
+by somebody else waits a moment for it and is refused then: none stands for long in the way of those behind it.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ import msgspec
 
 from schema import wire
 from schema.errors import RefusedError
-from schema.events.command import Command
+from schema.events.command import STREAM, Command
 from schema.record import control_log, endings, standing
 from schema.record.announcements import GPU_RELEASE, announce
 from schema.record.gate import State, hold_or_lift, state_of, unsent_holds
 from schema.record.postgres import Connection, Postgres
+from schema.record.refusals import Refused, reject
 
 #: Verbs that shut and open the gate.
 HOLDS = ("halt", "pause", "resume")
@@ -58,20 +59,32 @@ class Commands:
 
         return await self._postgres.run(work)
 
-    async def apply_page(self, page: Sequence[tuple[str, Command | None]]) -> list[Answer | None]:
-        """Carry out what these entries say, in order, and note how far; None answers what is no command."""
+    async def apply_entries(self, entries: Sequence[tuple[str, Command | RefusedError]], *, after: str) -> list[Answer]:
+        """Carry out what these entries of the stream say, in order; all up to `after` was answered before.
 
-        async def work(connection: Connection) -> list[Answer | None]:
-            answers: list[Answer | None] = []
+        What was met before, and could not be answered because of a crash, is answered again.
+        """
+
+        async def work(connection: Connection) -> list[Answer]:
+            answers: list[Answer] = []
             state = await state_of(connection)
-            for entry_id, command in page:
-                answer = None if command is None else await _answer(connection, command, entry_id, state)
-                state = answer.gate if answer else state
-                answers.append(answer)
-            await control_log.advance(connection, page[-1][0])
+            for entry_id, said in entries:
+                if isinstance(said, RefusedError):
+                    answers.append(Answer("", state, said))
+                else:
+                    answers.append(await _answer(connection, said, entry_id, state))
+                    state = answers[-1].gate
+            met = zip(entries, answers, strict=True)
+            refused = [Refused(STREAM, at, str(got.error), got.error.hint) for (at, _), got in met if got.error]
+            await reject(connection, refused)
+            await control_log.advance(connection, after)
             return answers
 
-        return await self._postgres.run(work) if page else []
+        return await self._postgres.run(work)
+
+    async def answered(self, entry_id: str) -> None:
+        """All up to this entry was carried out and answered."""
+        await self._postgres.run(lambda connection: control_log.advance(connection, entry_id))
 
     async def begin_anew(self) -> None:
         """The stream began again (a wipe)."""
@@ -91,20 +104,24 @@ class Commands:
 
 
 async def _answer(connection: Connection, command: Command, entry_id: str | None, state: State) -> Answer:
-    """Carry out a command, or refuse it and leave no trace of it; `state` is the gate before it."""
+    """Carry out a command, or refuse it and change nothing; `state` is the gate before it."""
     if command.verb in HOLDS:
         did = await _once(connection, command, entry_id)
         return Answer(did, await state_of(connection))
     try:
-        async with connection.transaction():  # a savepoint: what is refused was never entered
+        async with connection.transaction():  # a savepoint: what is refused leaves nothing half done
             return Answer(await _once(connection, command, entry_id), state)
     except RefusedError as error:
+        if entry_id:
+            await control_log.refuse(connection, command, entry_id, error)
         return Answer("", state, error)
 
 
 async def _once(connection: Connection, command: Command, entry_id: str | None) -> str:
     if not await control_log.enter(connection, command, entry_id):
         if entry_id:
+            if (error := await control_log.refusal(connection, command, entry_id)) is not None:
+                raise error
             await control_log.arrived(connection, command, entry_id)
         return _APPLIED_BEFORE
     token, entry = control_log.token(command, entry_id), control_log.position(entry_id) if entry_id else None

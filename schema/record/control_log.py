@@ -6,6 +6,7 @@ Statements for a transaction that somebody else has begun.
 
 from __future__ import annotations
 
+from schema.errors import RefusedError
 from schema.events.command import Command
 from schema.record.postgres import Connection
 
@@ -16,6 +17,10 @@ _ENTER = """
 INSERT INTO control_log (command, verb, by, reason, entry_id) VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT (command) DO UPDATE SET entry_id = coalesce(control_log.entry_id, excluded.entry_id)
 RETURNING xmax = 0"""
+
+_REFUSE = """
+INSERT INTO control_log (command, verb, by, reason, entry_id, error, hint) VALUES ($1, $2, $3, $4, $5, $6, $7)
+ON CONFLICT (command) DO NOTHING"""
 
 _ADVANCE = """
 INSERT INTO cursors (reader, stream, entry_id) VALUES ($1, 'stream:control', $2)
@@ -45,6 +50,20 @@ async def enter(connection: Connection, command: Command, entry_id: str | None) 
     return bool(
         await connection.fetchval(_ENTER, token(command, entry_id), command.verb, command.by, command.reason, entry_id)
     )
+
+
+async def refuse(connection: Connection, command: Command, entry_id: str, error: RefusedError) -> None:
+    """Note that a command of the stream was refused, and why."""
+    await connection.execute(
+        _REFUSE, token(command, entry_id), command.verb, command.by, command.reason, entry_id, str(error), error.hint
+    )
+
+
+async def refusal(connection: Connection, command: Command, entry_id: str) -> RefusedError | None:
+    """Why this command was refused when it was met before, if it was."""
+    known_by = token(command, entry_id)
+    row = await connection.fetchrow("SELECT error, hint FROM control_log WHERE command = $1", known_by)
+    return RefusedError(row["error"], hint=row["hint"]) if row and row["error"] is not None else None
 
 
 async def arrived(connection: Connection, command: Command, entry_id: str) -> None:

@@ -36,6 +36,9 @@ CREATE TABLE announcements (
     at          timestamptz NOT NULL DEFAULT now()
 );
 
+-- Why a command of the stream was refused: met again after a crash, it is answered as it was the first time.
+ALTER TABLE control_log ADD COLUMN error text, ADD COLUMN hint text;
+
 -- Raised by a fresh retry, from a stage on: with another take the same input may be bought again.
 ALTER TABLE video_stages ADD COLUMN take integer NOT NULL DEFAULT 0;
 
