@@ -18,10 +18,10 @@ from deploy.commands.terminal import FAILED, DataOption, JsonOption, complain, r
 from deploy.launch.data_directory import Addresses
 from schema import wire
 from schema.errors import RefusedError
+from schema.events import command as commands
 from schema.events.command import Command
 from schema.record.commands import Answer, Commands
 from schema.record.videos import VideoRow, Videos, Wanted
-from streams import names
 from streams.transport.port import BusUnavailableError
 
 #: What has not ended, and so can be cancelled.
@@ -78,15 +78,15 @@ def _show(found: list[VideoRow]) -> None:
 def _cancel_all(factory: Addresses, found: list[VideoRow], reason: str) -> int:
     refused = 0
     for start in range(0, len(found), _AT_ONCE):
-        fields = [{"type": "cancel", "video": row.video, "reason": reason} for row in found[start : start + _AT_ONCE]]
-        given = [understood(said) for said in fields]
+        some = found[start : start + _AT_ONCE]
+        given = [understood({"type": "cancel", "video": row.video, "reason": reason}) for row in some]
         done: list[Command] = []
-        for said, command, answer in zip(fields, given, asyncio.run(_apply(factory, given)), strict=True):
+        for command, answer in zip(given, asyncio.run(_apply(factory, given)), strict=True):
             if answer.error is not None:
                 complain(str(answer.error))
                 refused += 1
                 continue
-            print(wire.line(names.CONTROL, {name: text for name, text in said.items() if text}))
+            print(commands.line(command))
             done.append(command)
         try:
             send(factory, done)

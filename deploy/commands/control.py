@@ -16,7 +16,6 @@ import typer
 from deploy.commands.connections import PATIENCE_S, bus, record
 from deploy.commands.terminal import MISUSED, DataOption, JsonOption, running_factory
 from deploy.launch.data_directory import Addresses
-from schema import wire
 from schema.errors import RecordUnavailableError, RefusedError
 from schema.events import command as commands
 from schema.events import notice
@@ -89,11 +88,13 @@ def give(factory: Addresses, *, json: bool, **fields: str) -> int:
 
     Raises RefusedError as the receipt would say, and RecordUnavailableError when nobody answers.
     """
-    line = wire.line(names.CONTROL, {name: text for name, text in fields.items() if text})
-    if not json:
-        print(line)
+    line = ""
     try:
-        said = _given(factory, understood(fields))
+        command = understood(fields)
+        line = commands.line(command)
+        if not json:
+            print(line)
+        said = _given(factory, command)
     except RefusedError as error:
         if not json:
             raise

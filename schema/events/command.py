@@ -139,6 +139,15 @@ def to_fields(command: Command) -> dict[str, str]:
     return {"type": fields.pop("verb"), **fields}
 
 
+def line(command: Command) -> str:
+    """The redis-cli line that types this command: what is needed of it, and nothing that is a default."""
+    fields = to_fields(command)
+    own = {field.name: fields[field.name] for field in _VERB[command.verb].own if fields.get(field.name)}
+    by = {"by": command.by} if command.by != OPERATOR else {}
+    why = {name: fields[name] for name in ("reason", "cause") if fields.get(name)}
+    return wire.line(STREAM, {"type": command.verb, **own, **why, **by})
+
+
 def says_halt(raw: Mapping[bytes, bytes]) -> bool:
     """Whether this entry means halt, whatever the case and the space around its words."""
     return any(_loose(name) == "type" and _loose(value[:FIELD_MAX_CHARS]) == "halt" for name, value in raw.items())

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any, NoReturn
 
 import asyncpg
+import msgspec
 
 from schema import flow, wire
 from schema.errors import RefusedError
@@ -62,9 +63,9 @@ async def retry(connection: Connection, command: Command) -> str:
     if status not in ENDED:
         _refuse_running(command, status)
     if status == "completed" and not command.from_stage:
-        right = commands.to_fields(Command("retry", video=command.video, from_stage="render"))
+        right = msgspec.structs.replace(command, from_stage="render")
         message = f"{command.video} is completed: say from which stage it is to be made again"
-        raise RefusedError(message, hint=wire.line(commands.STREAM, right))
+        raise RefusedError(message, hint=commands.line(right))
     undone = {name for name in flow.STAGE if stages.get(name, "done") != "done"}
     again = {other.name for name in undone for other in flow.onward(flow.STAGE[name])}
     if command.from_stage:
@@ -89,13 +90,13 @@ async def _locked(connection: Connection, command: Command) -> tuple[str, str, d
         await connection.execute("SET LOCAL lock_timeout TO DEFAULT")
     except asyncpg.LockNotAvailableError:
         message = f"the rows of {command.video} are locked by another session of Postgres: nothing was changed"
-        raise RefusedError(message, hint=wire.line(commands.STREAM, commands.to_fields(command))) from None
+        raise RefusedError(message, hint=commands.line(command)) from None
     if video is None:
         raise RefusedError(f"there is no video {wire.shown(command.video)}", hint="./ytempire videos")
     return video["status"], video["traceparent"], stages
 
 
 def _refuse_running(command: Command, status: str) -> NoReturn:
-    stop = commands.to_fields(Command("cancel", reason="to retry it", video=command.video))
+    stop = Command("cancel", reason="to retry it", video=command.video)
     message = f"{command.video} is {status}: only a video that has ended can be retried; wait for that, or cancel it"
-    raise RefusedError(message, hint=wire.line(commands.STREAM, stop))
+    raise RefusedError(message, hint=commands.line(stop))

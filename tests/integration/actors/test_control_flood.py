@@ -74,8 +74,9 @@ async def test_thousands_of_commands_are_applied_in_order_each_answered_and_a_pa
     print(f"{count} commands in {time.monotonic() - began_s:.1f} s")  # noqa: T201 - shown with -s
     assert sum(pages) == count
     assert max(pages) <= _PAGE
-    place = "string_to_array(entry_id, '-')::bigint[]"
-    in_order = f"SELECT array_agg(entry_id ORDER BY applied_at, {place}) FROM control_log WHERE error IS NULL"
+    in_order = """
+        SELECT array_agg(entry_id ORDER BY applied_at, string_to_array(entry_id, '-')::bigint[])
+          FROM control_log WHERE error IS NULL"""
     good = [entry_id for number, entry_id in enumerate(ids) if number % len(_KINDS) in (0, 1, 5, 7, 8, 9)]
     assert await value(process.postgres, in_order) == good
     assert await value(process.postgres, "SELECT count(*) FROM standing_orders") == 0
