@@ -48,9 +48,8 @@ def inspect(
     except (av.FFmpegError, OSError, IndexError) as error:
         unreadable = Finding("readable", passed=False, measured=str(error), allowed="a film with pictures and sound")
         return Inspection(passed=False, findings=(unreadable,))
-    findings = (*_form(found, plan), *_in_sync(found, plan, order))
-    if order.perceptual:
-        findings += (*_pictures(found, plan, order), *_sound(found, plan, order))
+    seen_and_heard = (*_pictures(found, plan, order), *_sound(found, plan, order)) if order.perceptual else ()
+    findings = (*_form(found, plan), *seen_and_heard, *_in_sync(found, plan, order))
     return Inspection(passed=all(finding.passed for finding in findings), findings=findings)
 
 

@@ -6,7 +6,12 @@ import pytest
 
 from actors import dispatch
 from actors.dispatch import Dispatch
+from schema import flow
+from schema.documents import Brief
+from schema.events.command import Command
 from schema.record.admission import Queue
+from schema.record.claims import Claim, Claims
+from schema.record.commands import Commands
 from schema.record.videos import Videos
 from schema.settings.limits import Limits
 from streams import names
@@ -140,3 +145,66 @@ async def test_it_wakes_for_a_notice_and_for_an_opening_gate_without_waiting_for
         await until(lambda: queued(2))
         process.gate.set("open")
         await until(lambda: len(published(redis_server)) == 2)
+
+
+async def test_economy_mode_admits_three_at_once_and_normal_the_rest(
+    process: Process, videos: Videos, redis_server: Server
+) -> None:
+    for number in range(9):
+        await accept(videos, f"k{number}")
+    turning = Dispatch(process)
+    await _order(process, Command("mode", mode="economy", id="economy"))
+    await turning.turn()
+    assert len(published(redis_server)) == 3
+    await _order(process, Command("mode", mode="normal", id="normal"))
+    await turning.turn()
+    assert len(published(redis_server)) == 7
+
+
+async def test_the_economy_mode_of_one_video_keeps_no_other_out(
+    process: Process, videos: Videos, redis_server: Server
+) -> None:
+    found = [await accept(videos, f"k{number}") for number in range(9)]
+    await _order(process, Command("mode", mode="economy", video=found[0], id="economy"))
+    await Dispatch(process).turn()
+    assert len(published(redis_server)) == 7
+
+
+async def test_a_retried_video_goes_on_where_it_was_without_waiting_for_integrity(
+    process: Process, videos: Videos, redis_server: Server
+) -> None:
+    video = await admitted(videos)
+    claims = Claims(process.postgres, worker="w", lease_s=60, max_crashes=5)
+    turning = Dispatch(process)
+    await turning.turn()
+    for name in ("script", "media"):
+        claim = await claims.claim(video, flow.STAGE[name], entry="e", delayed=False)
+        assert isinstance(claim, Claim)
+        await (claims.fail(claim, "no pictures") if name == "media" else claims.commit(claim, Brief(topic="t")))
+    await _order(process, Command("retry", video=video, id="retry"))
+    await turning.turn()
+    await turning.turn()
+    assert [fields[b"type"] for fields in entries(redis_server, "stream:scripts")] == [b"script.written"] * 2
+    assert published(redis_server) == [video]
+
+
+async def test_a_video_retried_within_a_minute_of_its_admission_is_admitted_again(
+    process: Process, videos: Videos, redis_server: Server
+) -> None:
+    video = await accept(videos, "k")
+    turning = Dispatch(process)
+    await turning.turn()
+    await _order(process, Command("cancel", video=video, id="cancel"))
+    await _order(process, Command("retry", video=video, id="retry"))
+    await turning.turn()
+    assert published(redis_server) == [video, video]
+    assert [fields[b"id"].decode() for fields in entries(redis_server, ADMITTED)] == [
+        f"{video}.admitted.1",
+        f"{video}.admitted.2",
+    ]
+
+
+async def _order(process: Process, command: Command) -> None:
+    """Gives a command to the record, and lets the process look there as it does each second."""
+    await Commands(process.postgres).apply(command)
+    process.keeper._obey(await process.gate_record.read())

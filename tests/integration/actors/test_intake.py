@@ -104,6 +104,15 @@ async def test_beyond_what_may_wait_a_request_is_refused_by_the_name_of_the_sett
     assert "YTEMPIRE_WAITING_CAPACITY" in (await _receipt(process, "2-0"))["error"]
 
 
+async def test_beyond_what_may_wait_a_key_that_is_in_the_record_still_finds_its_video(processes: Processes) -> None:
+    process = await processes("intake", limits=Limits(waiting_capacity=1))
+    await _say(process, {**GOOD, "key": "mine"}, "1-0")
+    assert await _say(process, {**GOOD, "key": "mine"}, "2-0") == ()
+    assert (await _receipt(process, "2-0"))["video"] == (await _receipt(process, "1-0"))["video"]
+    await _say(process, GOOD, "3-0")
+    assert (await _receipt(process, "3-0"))["status"] == "rejected"
+
+
 def test_an_entry_of_ten_thousand_fields_is_rejected_once_and_done_with(
     on_the_bus: OnTheBus, redis_server: Server
 ) -> None:

@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from deploy.launch import probes
@@ -97,6 +99,37 @@ def test_a_server_that_may_evict_is_refused_in_one_line_that_names_the_setting(
     assert process.returncode == 1
     [line] = complaints.splitlines()
     assert "maxmemory-policy is allkeys-lru, expected noeviction" in line
+
+
+def test_a_request_that_kills_intake_again_and_again_has_its_row_before_it_is_a_dead_letter(
+    start: Start, redis_server: Server, database_url: str
+) -> None:
+    entry_id = redis_server.xadd("stream:intake", {"topic": "poison"})
+    redis_server.xgroup_create("stream:intake", "intake", id="0")
+    redis_server.xreadgroup("intake", "dead", {"stream:intake": ">"})
+    redis_server.xclaim("stream:intake", "intake", "dead", 0, [entry_id], idle=60_000, retrycount=10, justid=True)
+    process = start("actors", "intake")
+    _until_it_says(process, "entry.dead")
+    [(_, letter)] = _until_there_are(redis_server, "stream:dead")
+    assert letter[b"from_id"] == entry_id
+    sql = "SELECT error FROM refused_events WHERE from_stream = 'stream:intake' AND from_id = $1 AND kind = 'dead'"
+    assert asyncio.run(_value(database_url, sql, entry_id.decode())) == letter[b"error"].decode()
+
+
+def _until_there_are(server: Server, stream: str) -> list[tuple[bytes, dict[bytes, bytes]]]:
+    end_s = time.monotonic() + WITHIN_S
+    while not (found := server.xrange(stream)):
+        assert time.monotonic() < end_s, f"nothing in {stream}"
+        time.sleep(0.01)
+    return list(found)
+
+
+async def _value(database_url: str, sql: str, *arguments: str) -> object:
+    connection = await asyncpg.connect(database_url)
+    try:
+        return await connection.fetchval(sql, *arguments)
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize("module", ["actors", "guardians"])

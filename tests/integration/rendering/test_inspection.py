@@ -36,6 +36,21 @@ def test_a_good_film_passes_every_check(inspection_order: InspectionOrder) -> No
     ]
 
 
+def test_in_a_hurry_nothing_is_looked_at_or_listened_to_but_form_length_damage_and_sync_still_count(
+    inspection_order: InspectionOrder, tmp_path: Path
+) -> None:
+    hurried = replace(inspection_order, perceptual=False)
+    assert [finding.check for finding in inspected(hurried).findings] == [
+        *("size", "pictures", "colour", "sound", "faststart", "damage", "frames", "gaps", "duration", "voice"),
+    ]
+    soft = with_sound(inspection_order.film, tmp_path / "soft.mp4", lambda sound: sound * 0.5)
+    assert failed(inspected(hurried, soft)) == {}
+    late = with_sound(inspection_order.film, tmp_path / "late.mp4", lambda sound: np.roll(sound, 9600, axis=1))
+    assert list(failed(inspected(hurried, late))) == ["voice"]
+    holed = with_packets(inspection_order.film, tmp_path / "holed.mp4", lambda packets: packets[:100] + packets[101:])
+    assert {"frames", "gaps"} <= failed(inspected(hurried, holed)).keys()
+
+
 def test_a_film_made_again_without_a_fault_still_passes(inspection_order: InspectionOrder, tmp_path: Path) -> None:
     film = with_sound(inspection_order.film, tmp_path / "f.mp4", lambda sound: sound)
     assert failed(inspected(inspection_order, film)) == {}

@@ -61,3 +61,15 @@ def test_whoever_waits_goes_on_when_the_gate_opens() -> None:
     gate.set("open")
     waiting.join(10)
     assert opened == [True]
+
+
+def test_the_time_spent_halted_is_counted_and_no_other() -> None:
+    now = [0.0]
+    gate = Gate(now_s=lambda: now[0])
+    for state, seconds in (("halted", 3.0), ("paused", 5.0), ("halted", 2.0)):
+        gate.set(state)  # type: ignore[arg-type] # states all
+        now[0] += seconds
+    assert gate.halted_s() == 5.0
+    gate.set("open")
+    now[0] += 7.0
+    assert gate.halted_s() == 5.0
