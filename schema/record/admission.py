@@ -50,10 +50,6 @@ SELECT chosen.id, admitted.traceparent, admitted.admissions FROM chosen JOIN adm
 _IN_HAND = "SELECT count(*) FROM video_stages WHERE stage = $1 AND status IN ('open', 'running', 'retrying')"
 
 
-#: What admissions, and whoever ends or repeats a video, take in turns: the key of an advisory lock.
-LOCK = "hashtext('ytempire admission')"
-
-
 class Admitted(msgspec.Struct, frozen=True):
     """A video that is in hand, the trace it belongs to, and how often it was admitted: 1, or more after retries."""
 
@@ -80,7 +76,7 @@ class Queue:
         """Admit queued videos up to `most` in hand, opening their stages; in order of admission."""
 
         async def work(connection: Connection) -> tuple[Admitted, ...]:
-            await connection.execute(f"SELECT pg_advisory_xact_lock({LOCK})")
+            await connection.execute("SELECT pg_advisory_xact_lock(hashtext('ytempire admission'))")
             await connection.execute(_RECLAIM, flow.LAST.name)
             room = most - await connection.fetchval(_IN_HAND, flow.LAST.name)
             if room <= 0:

@@ -2,7 +2,7 @@
 
 A cancelled video's attempts find out at their next renewal and stop at their next checkpoint; nothing they do is kept.
 A video that is taken up again waits for its turn like any other and goes on at its first stage that is not done. Rows
-are locked stage first, then video, as everywhere; admission waits meanwhile, so that neither can pass the other.
+are locked stage first, then video, as everywhere; what admission opens meanwhile is met once the video is locked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from schema.errors import RefusedError
 from schema.events import command as commands
 from schema.events.command import Command
 from schema.record import attempts
-from schema.record.admission import LOCK
 from schema.record.announcements import announce
 from schema.record.postgres import Connection
 
@@ -81,10 +80,7 @@ async def retry(connection: Connection, command: Command) -> str:
 async def _locked(connection: Connection, command: Command) -> tuple[str, str, dict[str, str]]:
     """The video's status, trace and stages, locked; raises RefusedError when it is unknown, or locked by others."""
     try:
-        # admission too: it opens stages of a video that had none a moment ago
-        await connection.execute(
-            f"SELECT set_config('lock_timeout', '{_LOCK_WAIT}', true), pg_advisory_xact_lock({LOCK})"
-        )
+        await connection.execute(f"SET LOCAL lock_timeout = '{_LOCK_WAIT}'")
         stages = {row["stage"]: row["status"] for row in await connection.fetch(_LOCK_STAGES, command.video)}
         video: Any = await connection.fetchrow(_LOCK_VIDEO, command.video)
         await connection.execute("SET LOCAL lock_timeout TO DEFAULT")

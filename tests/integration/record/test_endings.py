@@ -18,6 +18,7 @@ from schema.record.commands import Commands
 from schema.record.owed import Debts
 from schema.record.postgres import Postgres
 from schema.record.videos import Videos
+from tests.integration.processes import until
 from tests.integration.record.conftest import accept, admitted, claims, execute, value
 
 SCRIPT, MEDIA, AUDIO, RENDER, QUALITY = flow.STAGES
@@ -283,18 +284,27 @@ async def test_a_row_that_somebody_has_locked_by_hand_is_waited_for_a_moment_onl
     assert await status(videos, locked) == "waiting"
 
 
-async def test_admission_and_cancellation_at_once_leave_no_live_stage_of_an_ended_video(
-    videos: Videos, queue: Queue, commands: Commands, postgres: Postgres
+async def test_a_cancellation_that_meets_an_admission_leaves_no_live_stage_of_an_ended_video(
+    videos: Videos, queue: Queue, commands: Commands, postgres: Postgres, database_url: str
 ) -> None:
-    found = [await accept(videos, f"k{number}") for number in range(20)]
-    await queue.promote(capacity=100, age_per_priority_s=600)
-    await asyncio.gather(
-        *(commands.apply(cancelling(video)) for video in found),
-        *(queue.admit(most=most, age_per_priority_s=600) for most in range(1, 20)),
-    )
-    live = """SELECT count(*) FROM video_stages s JOIN video_queue v ON v.id = s.video_id
-               WHERE v.ended_at IS NOT NULL AND s.status IN ('open', 'running', 'retrying')"""
-    assert await value(postgres, live) == 0
+    video = await accept(videos, "k")
+    admission = await asyncpg.connect(database_url)
+    async with admission.transaction():
+        await admission.execute("UPDATE video_queue SET status = 'processing', processing_started_at = now()")
+        await admission.execute(
+            "INSERT INTO video_stages (video_id, stage) SELECT $1, unnest($2::text[])",
+            *(video, [stage.name for stage in flow.STAGES]),
+        )
+        cancelling_it = asyncio.create_task(commands.apply(cancelling(video)))
+
+        async def waits() -> bool:
+            sql = "SELECT EXISTS (SELECT 1 FROM pg_locks WHERE NOT granted)"
+            return cancelling_it.done() or bool(await value(postgres, sql))
+
+        await until(waits)
+    await admission.close()
+    assert (await cancelling_it).error is None
+    assert await stages(videos, video) == ["dropped"] * 5
     assert await queue.in_hand() == 0
 
 

@@ -10,6 +10,7 @@ from deploy.commands.terminal import FAILED, MISUSED, guarded
 from schema.errors import ConfigurationError, PipelineError, RefusedError
 
 RUNNER = CliRunner()
+CONTROL = ("halt", "pause", "resume", "mode", "cancel", "retry", "requeue")
 
 
 def _raise(error: Exception) -> None:
@@ -33,7 +34,7 @@ def test_an_error_of_ours_is_one_line_a_hint_and_a_code(
 
 def test_every_command_says_what_it_does() -> None:
     shown = RUNNER.invoke(app, ["--help"]).output
-    for command in ("demo", "up", "env", "cli", "submit", "status", "halt", "pause", "resume", "doctor", "test"):
+    for command in ("demo", "up", "env", "cli", "submit", "status", "videos", *CONTROL, "doctor", "test"):
         line = next(line for line in shown.splitlines() if line.startswith(f"  {command} "))
         assert line.rstrip().endswith("."), line
         assert RUNNER.invoke(app, [command, "--help"]).exit_code == 0
