@@ -92,7 +92,7 @@ async def test_a_halt_behind_thousands_of_commands_is_in_the_record_long_before_
     processes: Processes, redis_server: Server
 ) -> None:
     process = await processes("control")
-    flood(redis_server, _KINDS, 4_000)
+    flood(redis_server, _KINDS, 1_500)
     redis_server.xadd(names.CONTROL, {"type": "halt", "rezon": "junk"})
     last = flood(redis_server, _KINDS, 1)[0]
 

@@ -2,56 +2,24 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
 
-import msgspec
 import pytest
 
-from actors import stage as stages
 from actors.stage import StageActor, Task
 from schema import flow
-from schema.documents import Scene, Script
+from schema.documents import Script
 from schema.errors import PermanentError, RetryableError
-from schema.events import fact as facts
-from schema.events.command import Command
 from schema.record.claims import Claims
-from schema.record.commands import Commands
 from schema.record.videos import Videos
-from schema.settings.limits import Limits
 from streams import names
 from streams.broker import Delivered
 from streams.interrupts import Halted, Interrupted, RetryLater, ReturnTo, ShuttingDown, Superseded
 from streams.process import Process
 from streams.transport.port import Entry, Publication
+from tests.integration.actors.by_hand import LIMITS, OUTPUT, SCRIPT, Stage, Work, outcome, row, write
 from tests.integration.processes import LEASE_S, PATIENCE_S, Processes
 from tests.integration.record.conftest import admitted, value
-
-SCRIPT = flow.STAGE["script"]
-OUTPUT = Script(title="t", scenes=(Scene(narration="n"),))
-LIMITS = Limits(max_attempts=2, retry_min_s=0.05, retry_max_s=0.1)
-Work = Callable[[Task], Awaitable[msgspec.Struct]]
-
-
-class Stage:
-    """The script stage of one process, given deliveries by hand."""
-
-    def __init__(self, process: Process, work: Work, stage: flow.Stage = SCRIPT) -> None:
-        self.process, self._actor = process, StageActor(process, stage, work)
-
-    async def __call__(self, video: str, entry_id: str = "1-0", *, retries: int = 0) -> tuple[Publication, ...]:
-        """One delivery of the fact that starts the stage."""
-        said = facts.to_fields(facts.admission(video, at=datetime.now(UTC), traceparent=""))
-        raw = {name.encode(): text.encode() for name, text in said.items()}
-        stream = flow.ADMITTED_STREAM
-        entry = Entry(stream, entry_id, raw, "script", stream, entry_id, retries=retries)
-        return await self._actor(Delivered(entry, self.process.transport.consumer))
-
-    async def outcomes(self) -> list[str]:
-        """How each attempt ended, in order."""
-        found = await value(self.process.postgres, "SELECT array_agg(outcome ORDER BY attempt) FROM stage_attempts")
-        assert isinstance(found, list)
-        return found
 
 
 @pytest.fixture
@@ -65,10 +33,6 @@ async def process(processes: Processes) -> AsyncIterator[Process]:
 @pytest.fixture
 async def video(process: Process) -> str:
     return await admitted(Videos(process.postgres))
-
-
-async def write(_task: Task) -> Script:
-    return OUTPUT
 
 
 def failing(error: BaseException) -> Work:
@@ -85,18 +49,6 @@ def said(publication: Publication) -> dict[str, str]:
         for name, text in publication.fields.items()
     }
     return {"stream": publication.stream, **fields}
-
-
-async def row(process: Process, video: str) -> tuple[str, str, int]:
-    """Status of the video, why, and failures of its script stage."""
-    found = await value(
-        process.postgres,
-        """SELECT v.status || '|' || coalesce(v.reason, '') || '|' || s.failures
-             FROM video_queue v JOIN video_stages s ON s.video_id = v.id AND s.stage = 'script' WHERE v.id = $1""",
-        video,
-    )
-    status, reason, failures = str(found).split("|")
-    return status, reason, int(failures)
 
 
 async def test_a_result_is_committed_and_its_fact_is_what_the_acknowledgement_publishes(
@@ -224,106 +176,6 @@ async def test_an_attempt_beyond_its_limit_is_a_passing_failure(
     assert (await row(process, video))[2] == 1
 
 
-async def test_the_clock_of_work_that_cannot_stop_at_once_stands_still_during_a_halt(
-    process: Process, video: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flow, "limit_s", lambda *_, **__: 0.4)
-    monkeypatch.setattr(stages, "_LOOK_S", 0.01)
-
-    async def call(_task: Task) -> Script:
-        process.gate.set("halted")  # while a paid call is out
-        await asyncio.sleep(0.8)  # longer than the limit itself is what is waited out
-        process.gate.set("open")
-        return OUTPUT
-
-    actor = Stage(process, call)
-    assert len(await actor(video)) == 1
-    assert await actor.outcomes() == ["done"]
-
-
-async def test_a_limit_that_ends_during_a_halt_is_no_failure(
-    process: Process, video: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flow, "limit_s", lambda *_, **__: 0.05)
-    monkeypatch.setattr(stages, "_LOOK_S", 60.0)  # the halt comes between two looks
-
-    async def call(_task: Task) -> Script:
-        process.gate.set("halted")
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    actor = Stage(process, call)
-    assert isinstance(await _outcome(actor(video)), Halted)
-    assert await actor.outcomes() == ["released"]
-    assert await row(process, video) == ("processing", "", 0)
-
-
-async def test_the_clock_of_running_work_goes_on_during_a_pause(
-    process: Process, video: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(flow, "limit_s", lambda *_, **__: 0.05)
-
-    async def call(_task: Task) -> Script:
-        process.gate.set("paused")
-        await asyncio.Event().wait()
-        raise AssertionError
-
-    with pytest.raises(RetryLater, match="longer than its limit"):
-        await Stage(process, call)(video)
-
-
-async def test_a_stage_has_its_shorter_limit_in_speed_mode(
-    process: Process, video: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: list[bool] = []
-
-    def limit_s(_stage: flow.Stage, *, length_s: float, speed: bool) -> float:
-        del length_s
-        asked.append(speed)
-        return 5.0
-
-    monkeypatch.setattr(flow, "limit_s", limit_s)
-    await order(process, Command("mode", mode="speed", id="speed"))
-    await Stage(process, write)(video)
-    assert asked == [True]
-
-
-async def test_a_mode_applies_from_the_next_call_on_and_only_to_its_video(process: Process, video: str) -> None:
-    seen: list[str] = []
-
-    async def work(task: Task) -> Script:
-        seen.append(task.mode().mode)
-        await order(process, Command("mode", mode="economy", video=video, id="economy"))
-        seen.append(task.mode().mode)
-        return OUTPUT
-
-    await Stage(process, work)(video)
-    assert seen == ["normal", "economy"]
-    assert process.mode().mode == "normal"
-
-
-async def test_an_entry_that_a_throttle_keeps_back_comes_again_and_counts_no_failure(
-    process: Process, video: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(flow.STAGE, "script", msgspec.structs.replace(SCRIPT, throttled=True))
-    await order(process, Command("throttle", jobs="1", id="throttle"))
-    other = await admitted(Videos(process.postgres), "other")
-    throttled = Stage(process, write, flow.STAGE["script"])
-    running = Claims(process.postgres, worker=process.transport.consumer, lease_s=60, max_crashes=5)
-    await running.claim(other, SCRIPT, entry="stream:admitted/9-0", delayed=False)
-    with pytest.raises(RetryLater, match="as many as the throttle allows"):
-        await throttled(video)
-    assert await row(process, video) == ("processing", "", 0)
-    await order(process, Command("throttle", jobs="all", id="no throttle"))
-    assert len(await throttled(video, retries=1)) == 1
-
-
-async def order(process: Process, command: Command) -> None:
-    """Gives a command to the record, and lets the process look there as it does each second."""
-    await Commands(process.postgres).apply(command)
-    process.keeper._obey(await process.gate_record.read())
-
-
 async def test_a_time_out_of_the_work_itself_keeps_its_own_words(process: Process, video: str) -> None:
     with pytest.raises(RetryLater, match="the server was slow"):
         await Stage(process, failing(TimeoutError("the server was slow")))(video)
@@ -355,7 +207,7 @@ async def test_a_halt_in_mid_stage_releases_the_attempt_and_counts_no_failure(
             await asyncio.sleep(0)
 
     stage = Stage(process, work)
-    working = asyncio.create_task(_outcome(stage(video)))
+    working = asyncio.create_task(outcome(stage(video)))
     await started.wait()
     process.gate.set("halted") if state == "halted" else process.gate.stop()
     assert isinstance(await working, interrupt)
@@ -385,7 +237,7 @@ async def test_a_superseded_attempt_is_interrupted_commits_nothing_and_is_handed
             await asyncio.sleep(0.01)
 
     stage = Stage(process, work)
-    assert isinstance(await _outcome(stage(video)), Superseded)
+    assert isinstance(await outcome(stage(video)), Superseded)
     assert overtaken.is_set()
     assert await stage.outcomes() == ["crashed", "running"]
 
@@ -401,7 +253,7 @@ async def test_a_superseded_attempt_that_ends_all_the_same_changes_nothing(
         return end
 
     stage = Stage(process, work)
-    assert isinstance(await _outcome(stage(video)), Superseded)
+    assert isinstance(await outcome(stage(video)), Superseded)
     assert await stage.outcomes() == ["crashed", "running"]
     assert await row(process, video) == ("processing", "", 0)
 
@@ -427,11 +279,3 @@ async def _overtake(process: Process, video: str) -> None:
     )
     other = Claims(process.postgres, worker="heir", lease_s=0.001, max_crashes=5)
     await other.claim(video, SCRIPT, entry="stream:admitted/9-0", delayed=False)
-
-
-async def _outcome(working: Awaitable[object]) -> BaseException | object:
-    """What a delivery returned or raised; an interrupt is no Exception, and would end the test's loop."""
-    try:
-        return await working
-    except Interrupted as interrupt:
-        return interrupt
