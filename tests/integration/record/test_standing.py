@@ -74,8 +74,9 @@ async def test_the_last_mode_of_an_operator_is_the_one_in_force(gate: GateRecord
 async def test_a_guardian_lifts_only_its_own_mode(gate: GateRecord, control: Control) -> None:
     await control(cost("mode", "economy"))
     await control(Command("mode", mode="economy", by="anna"))
-    await control(cost("mode", "normal"))
-    assert [order.by for order in (await gate.read()).orders] == ["anna"]
+    await control(Command("mode", mode="economy", by="gpu", cause="over_2.80"))
+    await control(Command("mode", mode="normal", by="cost"))
+    assert [order.by for order in (await gate.read()).orders] == ["anna", "gpu"]
 
 
 async def test_an_operators_normal_clears_all_and_the_guardian_does_not_undo_it_until_its_cause_changes(
