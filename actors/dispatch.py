@@ -17,6 +17,7 @@ from schema import flow
 from schema.events import fact as facts
 from schema.record.admission import Admitted, Queue
 from schema.record.owed import Debts
+from schema.record.stops import AdmissionStops
 from schema.record.videos import Videos
 from schema.telemetry import metrics
 from streams import names
@@ -44,13 +45,15 @@ class Dispatch:
         self._mirrored: object = None
         self._turns = 0
         self._disk_full = False
+        self._stops = AdmissionStops(process.postgres)
+        self._stopped: tuple[str, ...] = ()
 
     async def turn(self) -> None:
         """Promote, admit, publish, mirror."""
         self._turns += 1
         age_s = self._limits.age_per_priority_s
         await self._queue.promote(capacity=self._limits.queue_capacity, age_per_priority_s=age_s)
-        if self._process.gate.takes() and await asyncio.to_thread(self._disk_has_room):
+        if self._process.gate.takes() and await self._may_admit():
             most = self._limits.at_once(self._process.mode())
             admitted = await self._queue.admit(most=most, age_per_priority_s=age_s)
             for video in admitted:
@@ -85,6 +88,14 @@ class Dispatch:
         metrics.QUEUED.set(len(queued))
         metrics.WAITING.set((await self._videos.counts()).get("waiting", 0))
         metrics.IN_HAND.set(await self._queue.in_hand())
+
+    async def _may_admit(self) -> bool:
+        """Whether disk and guardians let videos in; says when that changes."""
+        stops = await self._stops.standing()
+        if (causes := tuple(stop.cause for stop in stops)) != self._stopped:
+            self._stopped = causes
+            _log.warning("admission.stopped" if causes else "admission.resumed", why=[stop.reason for stop in stops])
+        return not stops and await asyncio.to_thread(self._disk_has_room)
 
     def _disk_has_room(self) -> bool:
         path = Path(self._process.settings.servers.data_dir)

@@ -2,7 +2,8 @@
 
 A stage's own file holds only its work: a coroutine from a `Task` to the document it leaves. Results are committed by
 the attempt that holds the stage or not at all; halts, shutdowns and newer attempts end work at its next checkpoint and
-count nothing. A thread that never reaches a checkpoint cannot be stopped: work that may hang runs in a child.
+count nothing. A thread that never reaches a checkpoint cannot be stopped: work that may hang runs in a child, and where
+an attempt goes on for a grace after its interruption, its process ends.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from schema.modes import Bundle
 from schema.record.claims import AlreadyDone, Claim, Claims, CrashLoop, Held, NothingToDo, NoWork, Throttled
 from schema.record.refusals import Refusals
 from schema.telemetry import metrics
-from streams import names
+from streams import hangs, names
 from streams.broker import Delivered
 from streams.interrupts import Interrupted, RetryLater, ReturnTo, Superseded
 from streams.process import Process
@@ -34,6 +35,8 @@ from streams.transport.port import Entry, Publication
 
 _log = structlog.get_logger(__name__)
 _RENEWALS_PER_LEASE = 3
+#: How long the other attempts of a process that hangs have to reach a checkpoint, before it ends.
+_NEIGHBOURS_S = 2.0
 #: How long work that a throttle keeps back waits before it asks again.
 _THROTTLED_S = 1.0
 #: How often a limit is put off by the time that its work was held.
@@ -47,6 +50,8 @@ class Task:
         self.claim, self.scratch = claim, scratch
         self.settings, self.artifacts = process.settings, process.artifacts
         self.progress = 0.0
+        #: Those that work for this attempt, and whether its coroutine has ended.
+        self.threads, self.ended = hangs.Threads(), False
         self._process, self._gate = process, process.gate
         self._interruption: BaseException | None = None
 
@@ -54,11 +59,21 @@ class Task:
         """A safe point: raises when this attempt must stop. Callable from any thread."""
         if self._interruption is not None:
             raise self._interruption
-        self._gate.checkpoint()
+        self._process.gate.checkpoint()
 
     def interrupt(self, error: BaseException) -> None:
-        """The next checkpoint raises `error`."""
+        """The next checkpoint raises `error`; called on the loop. The process ends where this attempt does not."""
         self._interruption = error
+        asyncio.get_running_loop().call_later(self.settings.limits.hang_grace_s, self._end_if_hung)
+
+    def _end_if_hung(self) -> None:
+        if self.ended and not self.threads.running:
+            return
+        claim = self.claim
+        why = f"interrupted {self.settings.limits.hang_grace_s:g} s ago and still at it: {self._interruption}"
+        _log.error("stage.hangs", video=claim.video, stage=claim.stage, attempt=claim.attempt, why=why)
+        self._process.gate.stop()  # its neighbours end at their next checkpoint
+        asyncio.get_running_loop().call_later(_NEIGHBOURS_S, hangs.end_process, why)
 
     def mode(self) -> Bundle:
         """What the modes in force mean for this video at this moment; ask again before each call."""
@@ -147,7 +162,8 @@ class StageActor:
             short = task.mode().short_limits
             limit_s = flow.limit_s(self._stage, length_s=claim.brief.length_s, speed=short)
             task.checkpoint()
-            output = await _within(limit_s, task, self._work(task))
+            with task.threads:
+                output = await _within(limit_s, task, self._work(task))
             fact = await self._claims.commit(claim, output)
             return (self._publication(_still_ours(fact)),)
         except Interrupted as interruption:
@@ -164,6 +180,7 @@ class StageActor:
         finally:
             seconds = self._process.clock.monotonic_s() - started
             renewing.cancel()
+            task.ended = True
             metrics.STAGE_ATTEMPTS.labels(self._stage.name, outcome).inc()
             if outcome == "done":
                 metrics.STAGE_SECONDS.labels(self._stage.name).observe(seconds)
@@ -219,26 +236,27 @@ async def _within(limit_s: float, task: Task, work: Awaitable[msgspec.Struct]) -
     The clock stands still during a halt: work that cannot stop at once, such as a paid call, is not late because of it.
     During a pause running work goes on, and its clock with it.
     """
+    late = TimeoutError(f"the attempt took longer than its limit of {limit_s:g} s")
     try:
         async with asyncio.timeout(limit_s) as limit:
-            holding = asyncio.create_task(_put_off(limit, limit_s, task))
+            holding = asyncio.create_task(_put_off(limit, limit_s, task, late))
             try:
                 return await work
             finally:
                 holding.cancel()
     except TimeoutError as error:
-        if not limit.expired():
-            raise  # the work's own
+        if error is late or not limit.expired():
+            raise  # a checkpoint's, or the work's own
         task.checkpoint()  # halted since the clock was looked at: that is what ends it
-        late = TimeoutError(f"the attempt took longer than its limit of {limit_s:g} s")
         task.interrupt(late)
         raise late from error
 
 
-async def _put_off(limit: asyncio.Timeout, limit_s: float, task: Task) -> None:
-    """Moves the limit by the time that the process spends halted."""
+async def _put_off(limit: asyncio.Timeout, limit_s: float, task: Task, late: TimeoutError) -> None:
+    """Moves the limit by the time that the process spends halted; interrupts work that does not end by it."""
     ends_s, before_s = asyncio.get_running_loop().time() + limit_s, task.halted_s()
     while not limit.expired():
         if (held_s := task.halted_s() - before_s) > 0:
             limit.reschedule(ends_s + held_s)
         await asyncio.sleep(_LOOK_S)
+    task.interrupt(late)

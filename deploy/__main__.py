@@ -11,7 +11,7 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import cancel, control, doctor, factory, proof, requeue, videos
+from deploy.commands import bottleneck, cancel, control, doctor, factory, proof, requeue, videos
 from deploy.commands.terminal import guarded
 
 _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
@@ -43,6 +43,7 @@ app.command()(factory.env)
 app.command(context_settings=_PASS_ON)(factory.cli)
 app.command()(videos.submit)
 app.command()(videos.status)
+app.command()(bottleneck.bottleneck)
 app.command()(videos.videos)
 app.command()(control.halt)
 app.command()(control.pause)

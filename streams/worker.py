@@ -2,6 +2,7 @@
 
 One loop thread carries the async actors and the pool of Postgres connections; the main thread waits for signals. On
 TERM nothing new is taken, running work is interrupted at its next safe point and handed back, and the process leaves.
+A loop that stands still ends the process: its work goes on elsewhere.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from schema.errors import PipelineError
 from schema.record.refusals import Refusals
 from schema.settings.environment import read
 from schema.telemetry import logs
-from streams import figures
+from streams import figures, hangs
 from streams.broker import Delivered, StreamsBroker
 from streams.middleware import LoopThread
 from streams.process import Process, say
@@ -43,6 +44,7 @@ def main(
     try:
         process = Process(name, read())
         loop_thread = LoopThread()
+        loop_thread.loop.set_default_executor(hangs.CountingExecutor(thread_name_prefix="work"))
         loop_thread.start()
         try:
             return _work(process, loop_thread, subscription, prepare, threads=threads, gated=gated)
@@ -73,6 +75,7 @@ def _work(
             opening.cancel()
             return 0
     opening.result()
+    beating = asyncio.run_coroutine_threadsafe(hangs.beat(process.settings.limits.hang_grace_s), loop_thread.loop)
     servers = process.settings.servers
     broker = StreamsBroker(
         process.transport,
@@ -99,6 +102,7 @@ def _work(
     process.gate.stop()
     worker.stop(timeout=_DRAIN_MS)
     broker.close()
+    beating.cancel()
     return 0
 
 

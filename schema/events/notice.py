@@ -6,14 +6,24 @@ A rejection keeps every byte it got, readable or not; nothing here decides wheth
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
 from schema import wire
 
+#: Asks the render processes on `host` for GPU memory that they keep and do not use: cupy's pools.
+GPU_RELEASE: Final = "gpu.release"
+#: What a render process says when its card had no memory left for it; the gpu guardian acts at once.
+GPU_OUT_OF_MEMORY: Final = "gpu.out_of_memory"
+
 
 class Notice(msgspec.Struct, frozen=True):
-    """What a process did or saw, for whoever watches; `by` is that process, `at` UTC with milliseconds."""
+    """What a process did or saw, for whoever watches; `by` is that process, `at` UTC with milliseconds.
+
+    An action of a guardian has its `cause`, one word that stays the same while the cause does, and its `reason` in
+    words; `action` is what a person may do about it.
+    """
 
     type: str
     at: str
@@ -21,6 +31,10 @@ class Notice(msgspec.Struct, frozen=True):
     video: str = ""
     stage: str = ""
     reason: str = ""
+    cause: str = ""
+    level: str = ""
+    action: str = ""
+    host: str = ""
 
 
 def to_fields(notice: Notice) -> dict[str, str]:

@@ -11,8 +11,6 @@ import msgspec
 
 from schema.record.postgres import Connection, Postgres
 
-#: The type of a request to render actors to free what they hold of a card's memory.
-GPU_RELEASE = "gpu.release"
 _AT_ONCE = 500
 
 

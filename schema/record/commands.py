@@ -13,8 +13,9 @@ import msgspec
 from schema import wire
 from schema.errors import RefusedError
 from schema.events.command import STREAM, Command
+from schema.events.notice import GPU_RELEASE
 from schema.record import control_log, endings, standing
-from schema.record.announcements import GPU_RELEASE, announce
+from schema.record.announcements import announce
 from schema.record.gate import State, hold_or_lift, state_of, unsent_holds
 from schema.record.postgres import Connection, Postgres
 from schema.record.refusals import Refused, reject

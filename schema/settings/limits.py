@@ -28,6 +28,57 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     )
     disk_usage_percent: Annotated[float, Meta(gt=0, le=100, description="no video is admitted above this")] = 80.0
 
+    # the stuck guardian, and what a process does about work that hangs
+    hang_grace_s: Annotated[
+        float, Meta(gt=0, description="seconds interrupted work may go on before its process ends itself")
+    ] = 20.0
+    last_resort_s: Annotated[
+        float, Meta(gt=0, description="seconds without any sign of work after which a stage is called again")
+    ] = 1800.0
+
+    # the gpu guardian; figures in MB are for a card of gpu_card_mb, a card of another size has the same shares
+    gpu_card_mb: Annotated[int, Meta(ge=1, description="card that the two figures in MB below are meant for")] = 32768
+    gpu_free_mb: Annotated[int, Meta(ge=1, description="free GPU memory below which memory is asked back")] = 4096
+    gpu_memory_mb: Annotated[int, Meta(ge=1, description="used GPU memory above which no video is admitted")] = 30720
+    gpu_utilization_warning_percent: Annotated[
+        float, Meta(gt=0, le=100, description="GPU utilisation that is worth a notice")
+    ] = 85.0
+    gpu_utilization_critical_percent: Annotated[
+        float, Meta(gt=0, le=100, description="GPU utilisation above which GPU jobs are throttled")
+    ] = 95.0
+    gpu_calm_s: Annotated[
+        float, Meta(ge=0, description="seconds of normal figures before what was held back goes on")
+    ] = 30.0
+    gpu_jobs: Annotated[int, Meta(ge=1, description="GPU jobs at once on a host while they are throttled")] = 2
+
+    # the vitals guardian: the runbook's table of key figures
+    queue_depth_warning: Annotated[int, Meta(ge=1, description="queued videos that are worth a notice")] = 50
+    queue_depth_critical: Annotated[int, Meta(ge=1, description="queued videos that are critical")] = 80
+    processing_warning_s: Annotated[float, Meta(gt=0, description="average processing time that is worth a notice")] = (
+        480.0
+    )
+    processing_critical_s: Annotated[float, Meta(gt=0, description="average processing time that is critical")] = 600.0
+    error_rate_warning_percent: Annotated[
+        float, Meta(gt=0, le=100, description="failed of ended videos that are worth a notice")
+    ] = 5.0
+    error_rate_critical_percent: Annotated[
+        float, Meta(gt=0, le=100, description="failed of ended videos that are critical")
+    ] = 10.0
+    api_response_warning_s: Annotated[
+        float, Meta(gt=0, description="response time of the gateway that is worth a notice")
+    ] = 0.5
+    api_response_critical_s: Annotated[
+        float, Meta(gt=0, description="response time of the gateway that is critical")
+    ] = 1.0
+    oldest_event_warning_s: Annotated[
+        float, Meta(gt=0, description="age of the oldest unended event that is worth a notice")
+    ] = 900.0
+    oldest_event_critical_s: Annotated[
+        float, Meta(gt=0, description="age of the oldest unended event that is critical")
+    ] = 1800.0
+    figures_window_s: Annotated[float, Meta(gt=0, description="time that rates and averages look back")] = 3600.0
+    figures_min_ended: Annotated[int, Meta(ge=1, description="ended videos below which there is no rate")] = 10
+
     def at_once(self, bundle: Bundle) -> int:
         """How many videos may be in hand in this mode."""
         return min(self.economy_max_concurrent, self.max_concurrent) if bundle.few_at_once else self.max_concurrent

@@ -41,7 +41,7 @@ EVENTS_REJECTED = Counter(
     "ytempire_events_rejected", "Events that were refused before they became work", registry=REGISTRY
 )
 
-#: Outcomes are those of the record's table stage_attempts: done, retried, failed, released, crashed, dropped.
+#: Outcomes are those of the table stage_attempts: done, retried, failed, released, crashed, dropped, timed_out.
 STAGE_ATTEMPTS = Counter(
     "ytempire_stage_attempts",
     "Attempts of a stage that ended, by how they ended",
@@ -100,6 +100,51 @@ ENTRIES_TRIMMED = Counter("ytempire_entries_trimmed", "Entries that nobody neede
 
 FACTS_REPUBLISHED = Counter(
     "ytempire_facts_republished", "Facts that integrity found missing from Redis", registry=REGISTRY
+)
+
+GUARDIAN_LAST_TICK = Gauge(
+    "ytempire_guardian_last_tick_seconds",
+    "When a guardian last looked and found nothing in its way, in seconds since 1970",
+    ["guardian"],
+    registry=REGISTRY,
+)
+GUARDIAN_ACTIONS = Counter(
+    "ytempire_guardian_actions",
+    "What a guardian did, by the type of its notice",
+    ["guardian", "type"],
+    registry=REGISTRY,
+)
+#: `figure` is the metric, or the key figure, that is compared with it.
+GUARDIAN_LIMIT = Gauge(
+    "ytempire_guardian_limit",
+    "The value of a figure from which a guardian calls it so",
+    ["guardian", "figure", "level"],
+    registry=REGISTRY,
+)
+
+#: What is not known has no sample.
+KEY_FIGURE = Gauge("ytempire_key_figure", "The operators' table of key figures", ["figure"], registry=REGISTRY)
+KEY_FIGURE_LEVEL = Gauge(
+    "ytempire_key_figure_level", "0 normal, 1 warning, 2 critical; none: not known", ["figure"], registry=REGISTRY
+)
+
+GPU_CARDS = Gauge("ytempire_gpu_cards", "Graphics cards that answer", registry=REGISTRY)
+GPU_MEMORY_MB = Gauge("ytempire_gpu_memory_megabytes", "Memory of a card (MiB)", ["card", "kind"], registry=REGISTRY)
+GPU_UTILIZATION = Gauge("ytempire_gpu_utilization_percent", "Utilisation of a card", ["card"], registry=REGISTRY)
+GPU_TEMPERATURE = Gauge("ytempire_gpu_temperature_celsius", "Temperature of a card", ["card"], registry=REGISTRY)
+GPU_ENCODER_SESSIONS = Gauge("ytempire_gpu_encoder_sessions", "NVENC sessions on a card", ["card"], registry=REGISTRY)
+GPU_PROCESS_MB = Gauge(
+    "ytempire_gpu_process_megabytes", "Memory that a process has on a card (MiB)", ["card", "pid"], registry=REGISTRY
+)
+GPU_JOBS_LIMIT = Gauge(
+    "ytempire_gpu_jobs_limit", "GPU jobs that may run at once; none: not throttled", ["host"], registry=REGISTRY
+)
+ADMISSION_STOPPED = Gauge(
+    "ytempire_admission_stopped", "1 while a guardian lets no video be admitted", ["cause"], registry=REGISTRY
+)
+
+STUCK_ATTEMPTS = Gauge(
+    "ytempire_stuck_attempts", "Attempts that are silent, or over their limit", ["cause"], registry=REGISTRY
 )
 
 

@@ -20,7 +20,7 @@ from tests.factory.running import Factory, factory
 
 pytestmark = pytest.mark.slow
 
-_WORKERS = 9
+_WORKERS = 12
 #: The runbook's queries as it has them, and the first column of what they answer for one finished film.
 _RUNBOOK = {
     "SELECT COUNT(*) FROM video_queue WHERE created_at > CURRENT_DATE;": "1",

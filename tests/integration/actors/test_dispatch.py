@@ -12,6 +12,7 @@ from schema.events.command import Command
 from schema.record.admission import Queue
 from schema.record.claims import Claim, Claims
 from schema.record.commands import Commands
+from schema.record.stops import AdmissionStops
 from schema.record.videos import Videos
 from schema.settings.limits import Limits
 from streams import names
@@ -126,6 +127,19 @@ async def test_above_the_disk_threshold_nothing_is_admitted(processes: Processes
     await Dispatch(process).turn()
     assert await Videos(process.postgres).counts() == {"queued": 1}
     assert published(redis_server) == []
+
+
+async def test_while_a_guardian_stops_admission_nothing_is_admitted_and_the_next_turn_after_it_goes_on(
+    process: Process, videos: Videos, redis_server: Server
+) -> None:
+    video, stops = await accept(videos, "k"), AdmissionStops(process.postgres)
+    await stops.keep("gpu", "host", {"gpu_memory": "card 0 is full"})
+    turning = Dispatch(process)
+    await turning.turn()
+    assert await videos.counts() == {"queued": 1}
+    await stops.keep("gpu", "host", {})
+    await turning.turn()
+    assert published(redis_server) == [video]
 
 
 async def test_it_wakes_for_a_notice_and_for_an_opening_gate_without_waiting_for_its_turn(

@@ -20,7 +20,10 @@ from tests.integration.streams.workers import Server
 
 WITHIN_S = 30.0
 Start = Callable[..., subprocess.Popen[str]]
-ACTORS = (("actors", "intake"), ("actors", "control"), ("actors", "dispatch"), ("guardians", "integrity"))
+ACTORS = (
+    *(("actors", name) for name in ("intake", "control", "dispatch")),
+    *(("guardians", name) for name in ("integrity", "gpu", "stuck", "vitals")),
+)
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from msgspec.structs import replace
 
-from guardians.watch import watch
+from guardians.watch import Actions, watch
+from schema.telemetry import metrics
 from streams.process import Process
-from streams.transport.port import Entry
+from streams.transport.port import BusUnavailableError, Entry
+from tests.integration.guardians.conftest import notices
 from tests.integration.processes import PATIENCE_S, Processes, running
 from tests.integration.streams.workers import Server
 
@@ -40,6 +43,10 @@ def _wanted(entry: Entry) -> bool:
     return b"wanted" in entry.fields
 
 
+def _last_tick(guardian: str) -> float:
+    return metrics.REGISTRY.get_sample_value("ytempire_guardian_last_tick_seconds", {"guardian": guardian}) or 0.0
+
+
 async def _patient(processes: Processes) -> Process:
     return await processes("guardian", servers=replace(processes.servers, guardian_tick_s=3600.0))
 
@@ -48,6 +55,43 @@ async def test_a_tick_that_fails_is_followed_by_the_next(processes: Processes) -
     ticks = Ticks(1, 2)
     async with running(watch(await processes("guardian"), ticks, streams=(STREAM,), wakes=_wanted)):
         assert [await ticks.next() for _ in range(4)] == [1, 2, 3, 4]
+
+
+async def test_only_a_tick_that_went_well_is_shown_as_the_last(processes: Processes) -> None:
+    ticks = Ticks(*range(1, 1000))
+    process = await processes("failing")
+    async with running(watch(process, ticks)):
+        assert [await ticks.next() for _ in range(3)] == [1, 2, 3]
+    assert _last_tick("failing") == 0.0
+    before_s = process.clock.now().timestamp()
+    ticks = Ticks()
+    async with running(watch(process, ticks)):
+        assert [await ticks.next() for _ in range(2)] == [1, 2]
+    assert before_s <= _last_tick("failing") <= process.clock.now().timestamp()
+
+
+async def test_what_was_done_while_redis_was_away_is_said_when_it_is_back_in_order(
+    processes: Processes, redis_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = await processes("guardian")
+    actions = Actions(process)
+    publish = process.transport.publish
+
+    def away(*_: object, **__: object) -> list[str]:
+        raise BusUnavailableError("away")
+
+    monkeypatch.setattr(process.transport, "publish", away)
+    await actions.say("first", cause="c", reason="one")
+    await actions.say("second", cause="c", reason="two", video="v")
+    assert notices(redis_server) == []
+    monkeypatch.setattr(process.transport, "publish", publish)
+    await actions.flush()
+    await actions.flush()
+    first, second = notices(redis_server)
+    assert (first["type"], first["by"], first["cause"], first["reason"]) == ("first", "guardian", "c", "one")
+    assert (second["type"], second["video"]) == ("second", "v")
+    done = {"guardian": "guardian", "type": "second"}
+    assert metrics.REGISTRY.get_sample_value("ytempire_guardian_actions_total", done) == 1
 
 
 async def test_an_entry_that_is_wanted_brings_the_next_tick_forward_and_another_one_does_not(

@@ -1,0 +1,80 @@
+"""Figures of the factory as the record has them: the runbook's key figures, and its question for the bottleneck.
+
+A figure that cannot be known is None, never 0. Videos that were in hand across a halt or a pause do not count towards
+the processing time: they did not take that long, they stood still.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from schema.record.postgres import Connection, Postgres
+
+_WINDOW = """
+SELECT (SELECT count(*) FROM video_queue WHERE status = 'queued') AS queued,
+       count(*) FILTER (WHERE status = 'completed') AS completed,
+       count(*) FILTER (WHERE status = 'failed') AS failed,
+       avg(extract(epoch FROM completed_at - processing_started_at)) FILTER (
+           WHERE status = 'completed' AND processing_started_at > coalesce(resumed.at, '-infinity')
+       )::double precision AS processing_s,
+       extract(epoch FROM now() - max(resumed.at))::double precision AS unheld_s
+  FROM (SELECT max(applied_at) AS at FROM control_log WHERE verb = 'resume') AS resumed
+       LEFT JOIN video_queue ON ended_at > now() - make_interval(secs => $1)"""
+
+# the runbook's find_bottleneck
+_STAGE_TIMES = """
+SELECT stage, AVG(duration) AS average_s, MAX(duration) AS longest_s, COUNT(*) AS attempts
+  FROM pipeline_stage_times WHERE timestamp > NOW() - make_interval(secs => $1)
+ GROUP BY stage ORDER BY average_s DESC"""
+
+
+class Window(msgspec.Struct, frozen=True):
+    """The queue now, and what ended within the window."""
+
+    queued: int
+    completed: int
+    failed: int
+    #: Average from admission to completion; None where nothing was completed.
+    processing_s: float | None
+    #: Since the gate last opened; None where it was never shut.
+    unheld_s: float | None
+
+    @property
+    def ended(self) -> int:
+        """Videos that were completed or failed; what was cancelled is neither."""
+        return self.completed + self.failed
+
+
+class StageTimes(msgspec.Struct, frozen=True):
+    """How long finished attempts of a stage took, by the runbook's name of it."""
+
+    stage: str
+    average_s: float
+    longest_s: float
+    attempts: int
+
+
+class Figures:
+    """Reads the figures."""
+
+    def __init__(self, postgres: Postgres) -> None:
+        self._postgres = postgres
+
+    async def window(self, window_s: float) -> Window:
+        """The queue now, and the last `window_s` seconds."""
+
+        async def work(connection: Connection) -> Window:
+            row = await connection.fetchrow(_WINDOW, window_s)
+            assert row is not None  # noqa: S101 - an aggregate has a row
+            return Window(row["queued"], row["completed"], row["failed"], row["processing_s"], row["unheld_s"])
+
+        return await self._postgres.run(work)
+
+    async def stage_times(self, window_s: float) -> list[StageTimes]:
+        """The stages that finished an attempt within the last `window_s` seconds, slowest first."""
+
+        async def work(connection: Connection) -> list[StageTimes]:
+            rows = await connection.fetch(_STAGE_TIMES, window_s)
+            return [StageTimes(row["stage"], row["average_s"], row["longest_s"], row["attempts"]) for row in rows]
+
+        return await self._postgres.run(work)
