@@ -62,6 +62,10 @@ class BilledError(PermanentError):
         self.another_may_do = another_may_do
 
 
+class UnknownPriceError(PermanentError):
+    """Nobody says what this would cost, so it is not bought."""
+
+
 class RefusedError(PipelineError):
     """An event was refused before it became work; `hint` is a right line to copy."""
 

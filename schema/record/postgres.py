@@ -111,6 +111,21 @@ class Postgres:
 
         return await self._patiently(once)
 
+    async def call(self, statement: str, *arguments: object) -> asyncpg.Record:
+        """The one row of a single statement, which is a transaction of its own and is repeated as in `run`.
+
+        Nothing is held between two messages of ours: what it locks ends with it, whatever becomes of this process.
+        """
+
+        async def once() -> asyncpg.Record:
+            assert self._pool is not None, "open() comes first"  # noqa: S101 - a mistake of ours, not of a user
+            async with self._pool.acquire() as connection:
+                row = await connection.fetchrow(statement, *arguments)
+            assert row is not None, "a call of a function gives a row"  # noqa: S101 - likewise
+            return row
+
+        return await self._patiently(once)
+
     def steady_for_s(self) -> float:
         """Seconds since this process last found Postgres away; infinite when it never did."""
         return self._clock.monotonic_s() - self._back_at_s

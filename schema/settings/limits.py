@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Annotated
 
 import msgspec
@@ -78,6 +79,20 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     ] = 1800.0
     figures_window_s: Annotated[float, Meta(gt=0, description="time that rates and averages look back")] = 3600.0
     figures_min_ended: Annotated[int, Meta(ge=1, description="ended videos below which there is no rate")] = 10
+
+    # money
+    video_budget_usd: Annotated[Decimal, Meta(description="most that one video may cost, in dollars")] = Decimal("3.00")
+    day_budget_usd: Annotated[Decimal, Meta(description="most that all videos may cost in a day (UTC), in dollars")] = (
+        Decimal("150.00")
+    )
+    pexels_requests_per_hour: Annotated[int, Meta(ge=1, description="requests that Pexels allows in an hour")] = 200
+    youtube_uploads_per_day: Annotated[int, Meta(ge=1, description="uploads that YouTube allows in a day")] = 100
+
+    def __post_init__(self) -> None:
+        """Refuses a budget that is no amount of money."""
+        for budget in (self.video_budget_usd, self.day_budget_usd):
+            if not budget.is_finite() or budget < 0:
+                raise ValueError("Expected an amount of 0 or more, such as 3.00")
 
     def at_once(self, bundle: Bundle) -> int:
         """How many videos may be in hand in this mode."""

@@ -37,6 +37,7 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
     voice_lexicon: Annotated[
         str, Meta(description="file of lines 'word /phonemes/' for the local voice; empty: none")
     ] = ""
+    prices: Annotated[str, Meta(description="TOML file of your own prices, before the built-in ones; empty: none")] = ""
 
     script_chain: Annotated[
         str, Meta(description="who writes, in order, of openai, local; auto: openai where its key is set, then local")
