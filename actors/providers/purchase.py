@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from decimal import Decimal
 from pathlib import Path, PurePosixPath
 from typing import Any, Generic, NoReturn, TypeVar, get_args, get_origin, get_type_hints
 from uuid import UUID, uuid4
@@ -33,7 +34,7 @@ from schema.errors import (
 )
 from schema.money.bought import Before, BeingBought, Bought, Buyer, Claimed, Found, InputKey, StoredFile, input_key
 from schema.money.bought import Superseded as AttemptOver
-from schema.money.calls import Ask, Quota, Refused, quotas
+from schema.money.calls import Ask, Quota, Refused, dollars, quotas
 from schema.money.journal import Journal
 from schema.money.ledger import Ledger, Sent
 from schema.money.overruns import Overruns
@@ -283,7 +284,8 @@ class _Purchase(Generic[Order, Result]):
 
 def _refuse(refused: Refused, ask: Ask, counted: tuple[Quota, ...]) -> NoReturn:
     """Say why not, in the words of the error that decides what happens next."""
-    what, left = f"{ask.service} {ask.model} may cost ${ask.amount_usd}", f"${refused.left_usd}"
+    what = f"{ask.service} {ask.model} may cost {dollars(ask.amount_usd)}"
+    left = dollars(refused.left_usd or Decimal(0))
     match refused.why:
         case "superseded":
             raise Superseded("the record says that this attempt is over")

@@ -84,3 +84,8 @@ class Ended(msgspec.Struct, frozen=True):
     state: State
     #: The bill was above the reservation.
     overrun: bool = False
+
+
+def dollars(usd: Decimal) -> str:
+    """An amount as a message shows it, exactly."""
+    return f"${usd.normalize():f}"

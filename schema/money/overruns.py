@@ -14,6 +14,7 @@ import asyncpg
 import msgspec
 
 from schema.events.command import Command
+from schema.money.calls import dollars
 from schema.record.gate import GateRecord
 from schema.record.postgres import Connection, Postgres
 
@@ -42,8 +43,8 @@ class Overrun(msgspec.Struct, frozen=True):
     def reason(self) -> str:
         """In words, with what to do about it."""
         return (
-            f"{self.service} {self.model} billed ${self.billed_usd} where ${self.reserved_usd} was the most by its "
-            f"price ({self.price}): correct it in the file that YTEMPIRE_PRICES names, then resume"
+            f"{self.service} {self.model} billed {dollars(self.billed_usd)} where {dollars(self.reserved_usd)} was the "
+            f"most by its price ({self.price}): correct it in the file that YTEMPIRE_PRICES names, then resume"
         )
 
 

@@ -393,6 +393,7 @@ BEGIN
         answer := 'over_day';
         RETURN;
     END IF;
+    left_usd := NULL;
     quota := money.use_quotas(p_quotas, v_now);
     IF quota IS NOT NULL THEN
         answer := 'over_quota';
@@ -408,7 +409,6 @@ BEGIN
     UPDATE money.days SET reserved = reserved + round(p_amount, 6) WHERE day = v_day;
     UPDATE money.videos SET reserved = reserved + round(p_amount, 6) WHERE video_id = p_video;
     answer := 'reserved';
-    left_usd := NULL;
     reserved_at := v_now;
 END $$;
 

@@ -79,5 +79,6 @@ async def test_the_runbooks_corruption_queries_return_nothing_and_the_checks_kee
     with pytest.raises(asyncpg.CheckViolationError):
         await execute(
             postgres,
-            "INSERT INTO pipeline_costs (video_id, stage, attempt, service, amount) VALUES ('v', 's', 1, 'x', 11)",
+            """SET LOCAL ROLE NONE;
+            INSERT INTO pipeline_costs (video_id, stage, attempt, service, amount) VALUES ('v', 's', 1, 'x', 11)""",
         )
