@@ -12,6 +12,8 @@ It cannot make a provider answer twice alike, and it cannot know a bill that the
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import shutil
 from collections.abc import Coroutine
 from decimal import Decimal
 from pathlib import Path, PurePosixPath
@@ -346,9 +348,10 @@ def _store(artifacts: Artifacts, key: InputKey, out: Path) -> tuple[StoredFile, 
 
 
 def _fetch(artifacts: Artifacts, stored: tuple[StoredFile, ...], out: Path) -> None:
-    """Lay stored files out as the adapter left them."""
-    for file in stored:
-        target = out / file.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with artifacts.local(file.ref) as source:
-            target.write_bytes(source.read_bytes())
+    """Lay stored files out as the adapter left them: all of them, or none where one is lost."""
+    with contextlib.ExitStack() as stack:
+        sources = [stack.enter_context(artifacts.local(file.ref)) for file in stored]
+        for file, source in zip(stored, sources, strict=True):
+            target = out / file.name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, target)
