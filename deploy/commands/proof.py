@@ -20,8 +20,10 @@ def run_tests(
 
 
 def run_bench(
-    args: Annotated[list[str] | None, typer.Argument(help="As `bench bus --help` says.", metavar="bus [ARGS]")] = None,
+    args: Annotated[
+        list[str] | None, typer.Argument(help="As `bench NAME --help` says.", metavar="NAME [ARGS]")
+    ] = None,
 ) -> None:
-    """Measure the bus beside its peers."""
+    """Measure the bus beside its peers, or what the ledger costs a call."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     os.execve(sys.executable, (sys.executable, "-m", "tests.bench", *(args or ())), environ)  # noqa: S606 - becomes the bench

@@ -12,6 +12,7 @@ from deploy.commands.terminal import guarded
 from tests.bench import table, waiting
 from tests.bench.bus.lab import Options
 from tests.bench.bus.run import run
+from tests.bench.money import Money, measure
 
 app = typer.Typer(name="ytempire bench", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -49,6 +50,21 @@ def bus(
         memory_jobs=memory,
     )
     rows = run(options, typer.echo)
+    if json_path is not None:
+        table.write_json(rows, json_path)
+    raise typer.Exit(table.exit_code(rows))
+
+
+@app.command()
+def money(
+    *,
+    costs: Annotated[int, typer.Option(help="Rows of costs that a call is measured beside.", min=1)] = 1_000_000,
+    rounds: Annotated[int, typer.Option(help="Each is measured so often, in turn.", min=1)] = 7,
+    calls: Annotated[int, typer.Option(help="Calls of a round.", min=10)] = 300,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
+) -> None:
+    """What reserve, sent and settle cost a call, at one row of costs and at a million."""
+    rows = measure(Money(costs=costs, rounds=rounds, calls=calls), typer.echo)
     if json_path is not None:
         table.write_json(rows, json_path)
     raise typer.Exit(table.exit_code(rows))

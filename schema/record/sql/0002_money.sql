@@ -67,7 +67,7 @@ CREATE INDEX reservations_of_a_video ON money.reservations (video_id, stage);
 CREATE INDEX reservations_of_a_day ON money.reservations (day);
 CREATE INDEX reservations_of_an_input ON money.reservations (input_hash, take)
     WHERE state IN ('sent', 'settled', 'unknown');
-CREATE INDEX reservations_in_hand ON money.reservations (id) WHERE state IN ('reserved', 'sent');
+CREATE INDEX reservations_in_hand ON money.reservations (video_id, stage) WHERE state IN ('reserved', 'sent');
 CREATE INDEX reservations_unknown ON money.reservations (reserved_at) WHERE state = 'unknown';
 
 -- What was bought, by its input and take, so that it is not bought again by accident. `holder` is the reservation that
