@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 from decimal import Decimal
@@ -29,6 +30,7 @@ from tests.integration.money.conftest import (
     sent,
     set_clock,
     state,
+    until_waiting,
     value,
 )
 
@@ -142,6 +144,21 @@ async def test_a_video_is_filled_to_the_last_millionth(
     await sent(ledger, usd="2.00")
     answer = await ledger.reserve(ask(usd))
     assert answer == (Reserved(second_purchase=False) if fits else Refused("over_video", left_usd=Decimal(1)))
+
+
+@pytest.mark.parametrize(("table", "why"), [("money.videos", "over_video"), ("money.days", "over_day")])
+async def test_a_budget_is_looked_at_once_it_is_locked(
+    ledger: Ledger, postgres: Postgres, owner: asyncpg.Connection[asyncpg.Record], table: str, why: str
+) -> None:
+    await run_stage(postgres)
+    await reserved(ledger, usd="0.01")
+    async with owner.transaction():
+        await owner.execute(f"UPDATE {table} SET spent = 148")  # noqa: S608 - named above
+        late = asyncio.create_task(ledger.reserve(ask("2.00")))
+        await until_waiting(owner)
+    answer = await late
+    assert isinstance(answer, Refused)
+    assert answer.why == why
 
 
 async def test_the_day_bounds_all_videos_together(postgres: Postgres) -> None:
