@@ -6,23 +6,23 @@ provider's HTTP timeout bounds. What the adapter raises decides: nothing was bil
 (unknown, and the money stays counted). After an unknown outcome the same input is sent again under the same key where
 the provider knows it, else bought a second time inside what the budgets have left, and shown as such.
 
-It cannot make a provider answer twice alike, and it cannot know a bill that the price table gets wrong.
+It cannot make a provider answer twice alike, and it cannot know a bill that the price table gets wrong. It is long
+because the one way in which money leaves is best read in one place.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import shutil
 from collections.abc import Coroutine
 from decimal import Decimal
-from pathlib import Path, PurePosixPath
-from typing import Any, Generic, NoReturn, TypeVar, get_args, get_origin, get_type_hints
+from pathlib import Path
+from typing import Any, Generic, NoReturn, TypeVar
 from uuid import UUID, uuid4
 
 import msgspec
 import structlog
 
+from actors.providers.kept import answer_type, fetch, store
 from actors.providers.ports import Adapter, Answer, Checkpoint
 from schema.artifacts import Artifacts
 from schema.errors import (
@@ -88,11 +88,11 @@ class Buy:
             Halted, Superseded: the record says that this attempt may not spend.
         What the adapter raises passes through.
         """
-        answer_type = _answer_type(adapter)
+        kind = answer_type(adapter)
         key = input_key(adapter.service, adapter.model, order, self._take)
         holder = uuid4()
         while isinstance(claim := await self._claim(key, holder), Found):
-            if (answer := await self._restored(claim, key, answer_type, out)) is not None:
+            if (answer := await self._restored(claim, key, kind, out)) is not None:
                 return answer
         one = _Purchase(
             shop=self._shop, buyer=self._buyer, adapter=adapter, order=order, out=out, key=key, holder=holder
@@ -117,12 +117,12 @@ class Buy:
                     return found_or_claimed
 
     async def _restored(
-        self, found: Found, key: InputKey, answer_type: type[Answer[Result]], out: Path
+        self, found: Found, key: InputKey, kind: type[Answer[Result]], out: Path
     ) -> Answer[Result] | None:
         """The answer with its files; None where they are lost: it is struck off, and bought again."""
         try:
-            answer = msgspec.json.decode(found.result, type=answer_type)
-            await asyncio.to_thread(_fetch, self._shop.artifacts, found.files, out)
+            answer = msgspec.json.decode(found.result, type=kind)
+            await asyncio.to_thread(fetch, self._shop.artifacts, found.files, out)
         except (msgspec.DecodeError, msgspec.ValidationError, ArtifactError) as error:
             _log.warning("purchase.lost", input=key.hash[:12], take=key.take, error=str(error))
             await self._shop.bought.strike_off(key)
@@ -233,7 +233,7 @@ class _Purchase(Generic[Order, Result]):
 
     async def _store_and_settle(self, sent: Sent, answer: Answer[Result]) -> Answer[Result]:
         try:
-            files = await asyncio.to_thread(_store, self._shop.artifacts, self._key, self._out)
+            files = await asyncio.to_thread(store, self._shop.artifacts, self._key, self._out)
         except (ArtifactError, OSError):
             # it is paid for, and cannot be kept: what is bought in its place counts as a second purchase
             await self._settle(sent, answer.used, answer.request_id, result=None, files=())
@@ -327,31 +327,3 @@ async def _to_its_end(work: Coroutine[Any, Any, T]) -> T:
     if not task.cancelled() and (failure := task.exception()) is not None:
         raise cancelled from failure
     raise cancelled
-
-
-def _answer_type(adapter: Adapter[Order, Result]) -> type[Answer[Result]]:
-    """What the adapter's `call` says that it returns, so that a stored answer can be read again."""
-    told: Any = get_type_hints(type(adapter).call).get("return")
-    if get_origin(told) is not Answer or isinstance(get_args(told)[0], TypeVar):
-        raise TypeError(
-            f"{type(adapter).__name__}.call returns {told}: expected Answer of a struct, such as Answer[Script]"
-        )
-    kind: type[Answer[Result]] = told
-    return kind
-
-
-def _store(artifacts: Artifacts, key: InputKey, out: Path) -> tuple[StoredFile, ...]:
-    """Keep every file that the adapter left."""
-    names = sorted(path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file())
-    folder = PurePosixPath("bought", key.hash, str(key.take))
-    return tuple(StoredFile(name, artifacts.put(out / name, str(folder / name))) for name in names)
-
-
-def _fetch(artifacts: Artifacts, stored: tuple[StoredFile, ...], out: Path) -> None:
-    """Lay stored files out as the adapter left them: all of them, or none where one is lost."""
-    with contextlib.ExitStack() as stack:
-        sources = [stack.enter_context(artifacts.local(file.ref)) for file in stored]
-        for file, source in zip(stored, sources, strict=True):
-            target = out / file.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, target)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from datetime import date
 from decimal import Decimal
 from pathlib import Path
 
-import msgspec
 import pytest
 from structlog.testing import capture_logs
 
-from actors.providers.ports import Adapter, Answer, Resend
-from actors.providers.purchase import Buy, Purchases
-from schema.artifacts import Artifacts
+from actors.providers.ports import Resend
 from schema.errors import (
     BilledError,
     BudgetError,
@@ -26,119 +21,13 @@ from schema.errors import (
     UnknownPriceError,
 )
 from schema.events.command import Command
-from schema.money.journal import PaidLine, ReleasedLine, SentLine
-from schema.money.reservation import Reservation
 from schema.money.statement import Statement, Total
 from schema.record.gate import GateRecord
 from schema.record.postgres import Postgres
-from schema.settings.environment import Settings
 from schema.settings.limits import Limits
-from schema.settings.servers import Servers
 from streams.interrupts import Halted, Superseded
 from tests.integration.money.conftest import run_stage, value
-
-VOICE_USD = Decimal("0.012")
-
-
-class _Order(msgspec.Struct, frozen=True):
-    text: str = "forty characters that somebody shall say"
-
-
-class _Speech(msgspec.Struct, frozen=True):
-    file: str
-    said: str
-
-
-class _Voice:
-    """Bills by the character, and fails as its script says, one outcome a call; after its end all goes well."""
-
-    service: str = "elevenlabs"
-    model: str = "eleven_v3"
-
-    def __init__(self, *script: Exception, resend: Resend = "blind") -> None:
-        self._script, self.resend = list(script), resend
-        self.calls: list[Reservation] = []
-        #: Of the provider, by the key that it was sent.
-        self.billed: list[object] = []
-        self.may_answer, self.was_called = asyncio.Event(), asyncio.Event()
-        self.may_answer.set()
-
-    def worst_case(self, order: _Order) -> dict[str, int]:
-        """The characters of the text."""
-        return {"characters": len(order.text)}
-
-    async def call(self, order: _Order, reservation: Reservation, out: Path) -> Answer[_Speech]:
-        """Speak it."""
-        self.calls.append(reservation)
-        self.was_called.set()
-        await self.may_answer.wait()
-        failure = self._script.pop(0) if self._script else None
-        if failure is None or isinstance(failure, UnknownOutcomeError | BilledError):
-            self.billed.append(reservation.id)
-        if failure is not None:
-            raise failure
-        path = out / "voice" / "0.wav"
-        path.parent.mkdir()
-        await asyncio.to_thread(path.write_text, order.text)
-        return Answer(_Speech("voice/0.wav", order.text), {"characters": len(order.text)}, "req-1")
-
-
-class _Dearer(_Voice):
-    async def call(self, order: _Order, reservation: Reservation, out: Path) -> Answer[_Speech]:
-        """Bill twice the characters."""
-        answer = await super().call(order, reservation, out)
-        return msgspec.structs.replace(answer, used={"characters": 2 * len(order.text)})
-
-
-class _Strange(_Voice):
-    async def call(self, order: _Order, reservation: Reservation, out: Path) -> Answer[_Speech]:
-        """Bill in a unit that nobody has a price for."""
-        answer = await super().call(order, reservation, out)
-        return msgspec.structs.replace(answer, used={"credits": 1})
-
-
-class _Untold(_Voice):
-    async def call(self, order, reservation, out):  # type: ignore[no-untyped-def] # noqa: ANN001, ANN202
-        """Say nothing of what comes back."""
-        return await super().call(order, reservation, out)
-
-
-class Shop:
-    """Buys for attempts of a video, each into a folder of its own."""
-
-    def __init__(self, postgres: Postgres, folder: Path, limits: Limits | None = None) -> None:
-        settings = Settings(servers=Servers(data_dir=str(folder)), limits=limits or Limits())
-        self.purchases = Purchases(postgres, Artifacts(str(folder / "artifacts")), settings)
-        self._folder, self._orders = folder, 0
-
-    def buyer(self, attempt: int = 1, video: str = "v", take: int = 0, checkpoint: Callable[[], None] = int) -> Buy:  # type: ignore[assignment] # int() does nothing
-        """One attempt."""
-        return self.purchases.buyer(video, "audio", attempt, checkpoint=checkpoint, take=take)
-
-    async def buy(
-        self, adapter: Adapter[_Order, _Speech], attempt: int = 1, video: str = "v", take: int = 0
-    ) -> tuple[Answer[_Speech], str]:
-        """The answer, and the words in its file."""
-        out = self.out()
-        answer = await self.buyer(attempt, video, take)(adapter, _Order(), out)
-        return answer, await asyncio.to_thread((out / answer.result.file).read_text)
-
-    def out(self) -> Path:
-        """A new folder."""
-        self._orders += 1
-        out = self._folder / f"out{self._orders}"
-        out.mkdir()
-        return out
-
-    def steps(self) -> list[str]:
-        """What the journal says."""
-        names = {SentLine: "sent", PaidLine: "paid", ReleasedLine: "released"}
-        found = sorted((self._folder / "journal").glob("*"))
-        return [names[type(line)] for line in self.purchases.journal.lines(_FIRST_DAY) if line] if found else []
-
-
-_FIRST_DAY = date.min
-SAID = Answer(_Speech("voice/0.wav", _Order().text), {"characters": 40}, "req-1")
+from tests.integration.money.shop import SAID, VOICE_USD, Dearer, Order, Shop, Strange, Untold, Voice
 
 
 @pytest.fixture
@@ -154,16 +43,16 @@ async def _states(statement: Statement) -> list[tuple[str, bool]]:
 async def test_what_is_bought_is_billed_kept_and_found_again_with_its_files(
     shop: Shop, postgres: Postgres, statement: Statement
 ) -> None:
-    voice = _Voice()
-    assert await shop.buy(voice) == (SAID, _Order().text)
+    voice = Voice()
+    assert await shop.buy(voice) == (SAID, Order().text)
     assert await statement.of_video("v") == Total(Decimal(0), VOICE_USD)
     assert voice.calls[0].amount_usd == VOICE_USD
     assert shop.steps() == ["sent", "paid"]
     await run_stage(postgres, "w", "audio")
     for video in "vw":
-        assert await shop.buy(voice, video=video) == (SAID, _Order().text)
+        assert await shop.buy(voice, video=video) == (SAID, Order().text)
     assert len(voice.calls) == 1
-    assert await shop.buy(voice, take=1) == (SAID, _Order().text)
+    assert await shop.buy(voice, take=1) == (SAID, Order().text)
     assert len(voice.billed) == 2
     assert await _states(statement) == [("settled", False)] * 2
 
@@ -179,7 +68,7 @@ async def test_what_is_bought_is_billed_kept_and_found_again_with_its_files(
 async def test_what_was_not_billed_is_released_and_bought_as_if_for_the_first_time(
     shop: Shop, statement: Statement, failure: PipelineError
 ) -> None:
-    voice = _Voice(failure)
+    voice = Voice(failure)
     with pytest.raises(type(failure)) as raised:
         await shop.buy(voice)
     assert raised.value is failure
@@ -192,7 +81,7 @@ async def test_what_was_not_billed_is_released_and_bought_as_if_for_the_first_ti
 async def test_a_blind_provider_is_bought_from_a_second_time_and_that_is_shown(
     shop: Shop, postgres: Postgres, statement: Statement
 ) -> None:
-    voice = _Voice(UnknownOutcomeError("timeout"))
+    voice = Voice(UnknownOutcomeError("timeout"))
     with pytest.raises(UnknownOutcomeError):
         await shop.buy(voice)
     assert await _states(statement) == [("unknown", False)]
@@ -209,7 +98,7 @@ async def test_a_blind_provider_is_bought_from_a_second_time_and_that_is_shown(
 async def test_a_provider_that_knows_the_key_is_sent_the_same_again_and_bills_it_once(
     shop: Shop, postgres: Postgres, statement: Statement, resend: Resend
 ) -> None:
-    voice = _Voice(UnknownOutcomeError("timeout"), RateLimitedError("429"), resend=resend)
+    voice = Voice(UnknownOutcomeError("timeout"), RateLimitedError("429"), resend=resend)
     with pytest.raises(UnknownOutcomeError):
         await shop.buy(voice)
     await run_stage(postgres, stage="audio", attempt=2)
@@ -225,7 +114,7 @@ async def test_a_provider_that_knows_the_key_is_sent_the_same_again_and_bills_it
 
 
 async def test_what_is_free_is_asked_for_again_and_is_no_second_purchase(shop: Shop, statement: Statement) -> None:
-    voice = _Voice(UnknownOutcomeError("timeout"), resend="free")
+    voice = Voice(UnknownOutcomeError("timeout"), resend="free")
     with pytest.raises(UnknownOutcomeError):
         await shop.buy(voice)
     await shop.buy(voice)
@@ -234,14 +123,14 @@ async def test_what_is_free_is_asked_for_again_and_is_no_second_purchase(shop: S
 
 async def test_an_adapter_that_fails_in_a_way_of_its_own_may_have_been_billed(shop: Shop, statement: Statement) -> None:
     with pytest.raises(ZeroDivisionError):
-        await shop.buy(_Voice(ZeroDivisionError("a mistake")))
+        await shop.buy(Voice(ZeroDivisionError("a mistake")))
     assert await _states(statement) == [("unknown", False)]
 
 
 async def test_an_answer_that_is_billed_and_of_no_use_is_settled_and_kept_by_nobody(
     shop: Shop, statement: Statement
 ) -> None:
-    voice = _Voice(BilledError("refused", used={"characters": 10}, request_id="r"))
+    voice = Voice(BilledError("refused", used={"characters": 10}, request_id="r"))
     with pytest.raises(BilledError):
         await shop.buy(voice)
     assert await statement.of_video("v") == Total(Decimal(0), Decimal("0.003"))
@@ -250,7 +139,7 @@ async def test_an_answer_that_is_billed_and_of_no_use_is_settled_and_kept_by_nob
 
 
 async def test_a_cancellation_waits_until_the_paid_call_is_settled(shop: Shop, statement: Statement) -> None:
-    voice = _Voice()
+    voice = Voice()
     voice.may_answer.clear()
     buying = asyncio.create_task(shop.buy(voice))
     await voice.was_called.wait()
@@ -267,7 +156,7 @@ async def test_a_cancellation_waits_until_the_paid_call_is_settled(shop: Shop, s
 
 
 async def test_a_limit_on_the_stage_waits_for_the_paid_call_too(shop: Shop, statement: Statement) -> None:
-    voice = _Voice()
+    voice = Voice()
     voice.may_answer.clear()
 
     limits: list[asyncio.Timeout] = []
@@ -291,7 +180,7 @@ async def test_a_limit_on_the_stage_waits_for_the_paid_call_too(shop: Shop, stat
 
 
 async def test_a_call_that_is_torn_down_itself_is_of_unknown_outcome(shop: Shop, statement: Statement) -> None:
-    voice = _Voice()
+    voice = Voice()
     voice.may_answer.clear()
     before = asyncio.all_tasks()
     buying = asyncio.create_task(shop.buy(voice))
@@ -313,7 +202,7 @@ async def test_a_halt_after_the_reservation_sends_nothing(
         await gate.apply(Command(verb="halt", id="h"), entry_id=None)
         return answer
 
-    voice = _Voice()
+    voice = Voice()
     monkeypatch.setattr(shop.purchases.ledger, "reserve", then_halt)
     with pytest.raises(Halted):
         await shop.buy(voice)
@@ -329,7 +218,7 @@ async def test_a_halt_after_the_reservation_sends_nothing(
 
 async def test_an_attempt_that_is_over_buys_nothing(shop: Shop, postgres: Postgres) -> None:
     await run_stage(postgres, stage="audio", attempt=2)
-    voice = _Voice()
+    voice = Voice()
     with pytest.raises(Superseded):
         await shop.buy(voice, attempt=1)
     assert voice.calls == []
@@ -339,7 +228,7 @@ async def test_what_does_not_fit_the_video_is_a_budget_error_that_says_what_is_l
     postgres: Postgres, tmp_path: Path
 ) -> None:
     await run_stage(postgres, stage="audio")
-    shop, voice = Shop(postgres, tmp_path, Limits(video_budget_usd=Decimal("0.02"))), _Voice()
+    shop, voice = Shop(postgres, tmp_path, Limits(video_budget_usd=Decimal("0.02"))), Voice()
     await shop.buy(voice)
     with pytest.raises(BudgetError) as refusal:
         await shop.buy(voice, take=1)
@@ -354,14 +243,14 @@ async def test_what_does_not_fit_the_day_is_a_budget_error(postgres: Postgres, t
     await run_stage(postgres, stage="audio")
     shop = Shop(postgres, tmp_path, Limits(day_budget_usd=Decimal("0.01")))
     with pytest.raises(BudgetError, match="is left of today's budget"):
-        await shop.buy(_Voice())
+        await shop.buy(Voice())
 
 
 async def test_a_quota_that_is_used_up_asks_for_a_pause(postgres: Postgres, tmp_path: Path) -> None:
-    class _Photos(_Voice):
+    class _Photos(Voice):
         service, model = "pexels", "photos"
 
-        def worst_case(self, order: _Order) -> dict[str, int]:  # noqa: ARG002 - one is one
+        def worst_case(self, order: Order) -> dict[str, int]:  # noqa: ARG002 - one is one
             """One request."""
             return {"requests": 1}
 
@@ -375,7 +264,7 @@ async def test_a_quota_that_is_used_up_asks_for_a_pause(postgres: Postgres, tmp_
 
 
 async def test_what_has_no_price_is_not_bought(shop: Shop, postgres: Postgres) -> None:
-    voice = _Voice()
+    voice = Voice()
     voice.model = "eleven_v9"
     with pytest.raises(UnknownPriceError):
         await shop.buy(voice)
@@ -386,25 +275,25 @@ async def test_what_has_no_price_is_not_bought(shop: Shop, postgres: Postgres) -
 async def test_a_bill_above_the_price_halts_the_factory_and_refuses_the_price(
     shop: Shop, gate: GateRecord, statement: Statement
 ) -> None:
-    answer, _ = await shop.buy(_Dearer())
+    answer, _ = await shop.buy(Dearer())
     assert answer.result == SAID.result  # it is paid for, and of use
     assert await statement.of_video("v") == Total(Decimal(0), 2 * VOICE_USD)
     assert [hold.cause for hold in (await gate.read()).holds] == ["cost_overrun"]
     await gate.apply(Command(verb="resume", id="r"), entry_id=None)
     with pytest.raises(BudgetError, match="has billed more than its price says"):
-        await shop.buy(_Voice(), take=1)
+        await shop.buy(Voice(), take=1)
 
 
 async def test_a_bill_that_nobody_understands_counts_with_its_bound(shop: Shop, statement: Statement) -> None:
     with capture_logs() as logs:
-        await shop.buy(_Strange())
+        await shop.buy(Strange())
     assert await statement.of_video("v") == Total(Decimal(0), VOICE_USD)
     assert [line["counted_usd"] for line in logs if line["event"] == "purchase.bill_not_understood"] == ["0.012000"]
 
 
 async def test_without_a_journal_nothing_is_sent(shop: Shop, statement: Statement, tmp_path: Path) -> None:
     await asyncio.to_thread((tmp_path / "journal").write_text, "a file where the folder should be")
-    voice = _Voice()
+    voice = Voice()
     with pytest.raises(RetryableError, match="the journal cannot be written"):
         await shop.buy(voice)
     assert voice.calls == []
@@ -413,17 +302,17 @@ async def test_without_a_journal_nothing_is_sent(shop: Shop, statement: Statemen
 
 async def test_two_who_want_the_same_buy_it_once(shop: Shop, postgres: Postgres) -> None:
     await run_stage(postgres, "w", "audio")
-    voice = _Voice()
+    voice = Voice()
     voice.may_answer.clear()
     buying = [asyncio.create_task(shop.buy(voice, video=video)) for video in "vvw"]
     await voice.was_called.wait()
     voice.may_answer.set()
-    assert await asyncio.gather(*buying) == [(SAID, _Order().text)] * 3
+    assert await asyncio.gather(*buying) == [(SAID, Order().text)] * 3
     assert len(voice.calls) == 1
 
 
 async def test_who_waits_for_another_buyer_is_stopped_by_a_halt(shop: Shop) -> None:
-    voice = _Voice()
+    voice = Voice()
     voice.may_answer.clear()
     buying = asyncio.create_task(shop.buy(voice))
     await voice.was_called.wait()
@@ -436,22 +325,22 @@ async def test_who_waits_for_another_buyer_is_stopped_by_a_halt(shop: Shop) -> N
             raise Halted
 
     with pytest.raises(Halted):
-        await shop.buyer(checkpoint=checkpoint)(voice, _Order(), shop.out())
+        await shop.buyer(checkpoint=checkpoint)(voice, Order(), shop.out())
     voice.may_answer.set()
     await buying
 
 
 async def test_a_file_that_is_lost_is_bought_again_and_shown(shop: Shop, statement: Statement, tmp_path: Path) -> None:
-    voice = _Voice()
+    voice = Voice()
     await shop.buy(voice)
     (kept,) = await asyncio.to_thread(lambda: list((tmp_path / "artifacts" / "bought").rglob("*.wav")))
     await asyncio.to_thread(kept.unlink)
-    assert await shop.buy(voice) == (SAID, _Order().text)
+    assert await shop.buy(voice) == (SAID, Order().text)
     assert await _states(statement) == [("settled", False), ("settled", True)]
 
 
 async def test_an_adapter_that_does_not_say_what_it_returns_is_refused_before_it_costs_anything(shop: Shop) -> None:
-    voice = _Untold()
+    voice = Untold()
     with pytest.raises(TypeError, match="expected Answer of a struct"):
         await shop.buy(voice)
     assert voice.calls == []
