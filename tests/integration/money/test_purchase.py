@@ -248,7 +248,7 @@ async def test_what_does_not_fit_the_day_is_a_budget_error(postgres: Postgres, t
 
 async def test_a_quota_that_is_used_up_asks_for_a_pause(postgres: Postgres, tmp_path: Path) -> None:
     class _Photos(Voice):
-        service, model = "pexels", "photos"
+        service, model = "pexels", "search"
 
         def worst_case(self, order: Order) -> dict[str, int]:  # noqa: ARG002 - one is one
             """One request."""

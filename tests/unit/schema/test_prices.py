@@ -23,7 +23,7 @@ def test_a_sum_is_exact_and_rounded_up() -> None:
     assert usd == Decimal("2.53")
     assert PRICES.worst_case_usd("openai", "gpt-5.4-mini", {"input_tokens": 1}) == Decimal("0.000001")
     assert PRICES.bill_usd("google", "standard", {"characters": 1_234}) == Decimal("0.004936")
-    assert PRICES.bill_usd("pexels", "photos", {"requests": 1}) == 0
+    assert PRICES.bill_usd("pexels", "search", {"requests": 1}) == 0
 
 
 def test_the_economy_models_cost_at_most_half() -> None:
