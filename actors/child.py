@@ -15,7 +15,7 @@ from typing import TypeVar
 import msgspec
 
 from actors.rendering.order import Problem
-from actors.stage import Task
+from actors.task import Task
 from schema.errors import PermanentError, RetryableError
 
 Result = TypeVar("Result")

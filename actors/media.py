@@ -1,15 +1,18 @@
-"""The media stage: at least one picture for every scene, the user's own where they fit, else generated."""
+"""The media stage: at least one picture for every scene: searched for, the user's own, or generated."""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from functools import partial
 from pathlib import Path
 
+from actors.providers.chain import Buy
 from actors.providers.media import backgrounds, folder
+from actors.providers.media.stock import Stock
 from actors.providers.ports import Found
-from actors.stage import Task
-from schema.documents import Footage, Picture, Script
+from actors.task import Task
+from schema.documents import Footage, Picture, Script, Step
 from schema.settings.video import frame_size
 
 #: Pictures are larger than the frame by this much, so that pan and zoom never run out of pixels.
@@ -18,38 +21,69 @@ _OVERSIZE = 1.2
 
 async def collect(task: Task) -> Footage:
     """The pictures of this video, stored."""
-    return await asyncio.to_thread(_collect, task)
-
-
-def _collect(task: Task) -> Footage:
     script = task.claim.input("script", Script)
-    pictures = []
-    for number, found in enumerate(_find(task, script)):
-        task.checkpoint()
-        ref = task.artifacts.put(found.path, task.artifact_path(f"{number:02d}{found.path.suffix}"))
-        pictures.append(
-            Picture(
-                scene=found.scene,
-                kind="still",
-                artifact=ref,
-                width=found.width,
-                height=found.height,
-                credit=found.credit,
-                licence=found.licence,
-            )
-        )
-    return Footage(tuple(pictures))
-
-
-def _find(task: Task, script: Script) -> list[Found]:
     width, height = (
         2 * round(side * _OVERSIZE / 2) for side in frame_size(task.settings.video, task.claim.brief.aspect)
     )
+    found, steps = await _searched(task, script, width, height)
+    if missing := [number for number in range(len(script.scenes)) if number not in {one.scene for one in found}]:
+        found += await asyncio.to_thread(_local, task, script, width, height, missing)
+    found.sort(key=lambda one: one.scene)
+    return Footage(await asyncio.to_thread(_stored, task, found), made_by=steps)
+
+
+async def _searched(task: Task, script: Script, width: int, height: int) -> tuple[list[Found], tuple[Step, ...]]:
+    """What is searched for, scene by scene, and who did it; scenes without pictures are left to us."""
+    stock = Stock(
+        script,
+        lambda: task.market.downloads,
+        task.folder("stock"),
+        width=width,
+        height=height,
+        checkpoint=task.checkpoint,
+    )
+    found: list[Found] = []
+    steps: list[Step] = []
+    for scene in range(len(script.scenes)):
+        delivered = await task.deliver("media", partial(_paid, task, stock, scene), _left_to_us)
+        found += delivered.result
+        steps += (step for step in delivered.steps if step not in steps)
+    return found, tuple(steps)
+
+
+async def _paid(task: Task, stock: Stock, scene: int, name: str, buy: Buy, *, economy: bool) -> list[Found]:
+    return await stock.pictures(scene, task.market.finder(name, economy=economy), buy)
+
+
+async def _left_to_us() -> list[Found]:
+    """All that nobody found is made together."""
+    return []
+
+
+def _local(task: Task, script: Script, width: int, height: int, scenes: list[int]) -> list[Found]:
     seed = zlib.crc32(task.claim.video.encode())
+    wanted = {"width": width, "height": height, "seed": seed}
     if own := task.settings.providers.picture_dir:
-        found = folder.find(
-            script, Path(own), task.scratch, width=width, height=height, seed=seed, checkpoint=task.checkpoint
-        )
+        found = folder.find(script, Path(own), task.scratch, **wanted, checkpoint=task.checkpoint, scenes=scenes)
         if found:
             return found
-    return backgrounds.make(script, task.scratch, width=width, height=height, seed=seed, checkpoint=task.checkpoint)
+    return backgrounds.make(script, task.scratch, **wanted, checkpoint=task.checkpoint, scenes=scenes)
+
+
+def _stored(task: Task, found: list[Found]) -> tuple[Picture, ...]:
+    pictures = []
+    for number, one in enumerate(found):
+        task.checkpoint()
+        ref = task.artifacts.put(one.path, task.artifact_path(f"{number:02d}{one.path.suffix}"))
+        pictures.append(
+            Picture(
+                scene=one.scene,
+                kind="still",
+                artifact=ref,
+                width=one.width,
+                height=one.height,
+                credit=one.credit,
+                licence=one.licence,
+            )
+        )
+    return tuple(pictures)

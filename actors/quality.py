@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from actors import child
 from actors.rendering.order import Inspection, InspectionOrder
-from actors.stage import Task
+from actors.task import Task
 from schema.documents import Film, Speech, Verdict
 from schema.errors import PermanentError
 

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 
 from actors import child
 from actors.rendering.order import FilmOrder, Rendered
-from actors.stage import Task
+from actors.task import Task
 from schema.documents import Film, Footage, Script, Speech
 from schema.settings.video import as_in
 

@@ -2,8 +2,7 @@
 
 A stage's own file holds only its work: a coroutine from a `Task` to the document it leaves. Results are committed by
 the attempt that holds the stage or not at all; halts, shutdowns and newer attempts end work at its next checkpoint and
-count nothing. A thread that never reaches a checkpoint cannot be stopped: work that may hang runs in a child, and where
-an attempt goes on for a grace after its interruption, its process ends.
+count nothing. A thread that never reaches a checkpoint cannot be stopped: work that may hang runs in a child.
 """
 
 from __future__ import annotations
@@ -12,21 +11,21 @@ import asyncio
 import random
 import shutil
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import msgspec
 import structlog
 from structlog.contextvars import bound_contextvars
 
+from actors.providers.market import Market
+from actors.task import Task, within
 from schema import flow
 from schema.errors import ConfigurationError, PermanentError, RefusedError
 from schema.events import fact as facts
 from schema.events.fact import Fact
-from schema.modes import Bundle
 from schema.record.claims import AlreadyDone, Claim, Claims, CrashLoop, Held, NothingToDo, NoWork, Throttled
 from schema.record.refusals import Refusals
 from schema.telemetry import metrics
-from streams import hangs, names
+from streams import names
 from streams.broker import Delivered
 from streams.interrupts import Interrupted, RetryLater, ReturnTo, Superseded
 from streams.process import Process
@@ -35,57 +34,8 @@ from streams.transport.port import Entry, Publication
 
 _log = structlog.get_logger(__name__)
 _RENEWALS_PER_LEASE = 3
-#: How long the other attempts of a process that hangs have to reach a checkpoint, before it ends.
-_NEIGHBOURS_S = 2.0
 #: How long work that a throttle keeps back waits before it asks again.
 _THROTTLED_S = 1.0
-#: How often a limit is put off by the time that its work was held.
-_LOOK_S = 0.25
-
-
-class Task:
-    """One attempt at a stage, as its work sees it."""
-
-    def __init__(self, claim: Claim, process: Process, scratch: Path) -> None:
-        self.claim, self.scratch = claim, scratch
-        self.settings, self.artifacts = process.settings, process.artifacts
-        self.progress = 0.0
-        #: Those that work for this attempt, and whether its coroutine has ended.
-        self.threads, self.ended = hangs.Threads(), False
-        self._process, self._gate = process, process.gate
-        self._interruption: BaseException | None = None
-
-    def checkpoint(self) -> None:
-        """A safe point: raises when this attempt must stop. Callable from any thread."""
-        if self._interruption is not None:
-            raise self._interruption
-        self._process.gate.checkpoint()
-
-    def interrupt(self, error: BaseException) -> None:
-        """The next checkpoint raises `error`; called on the loop. The process ends where this attempt does not."""
-        self._interruption = error
-        asyncio.get_running_loop().call_later(self.settings.limits.hang_grace_s, self._end_if_hung)
-
-    def _end_if_hung(self) -> None:
-        if self.ended and not self.threads.running:
-            return
-        claim = self.claim
-        why = f"interrupted {self.settings.limits.hang_grace_s:g} s ago and still at it: {self._interruption}"
-        _log.error("stage.hangs", video=claim.video, stage=claim.stage, attempt=claim.attempt, why=why)
-        self._process.gate.stop()  # its neighbours end at their next checkpoint
-        asyncio.get_running_loop().call_later(_NEIGHBOURS_S, hangs.end_process, why)
-
-    def mode(self) -> Bundle:
-        """What the modes in force mean for this video at this moment; ask again before each call."""
-        return self._process.mode(self.claim.video)
-
-    def halted_s(self) -> float:
-        """Seconds that this process has spent halted so far."""
-        return self._gate.halted_s()
-
-    def artifact_path(self, name: str) -> str:
-        """Where this attempt stores a file: no two attempts share a name, so a zombie overwrites nothing."""
-        return f"work/{self.claim.video}/{self.claim.stage}-{self.claim.attempt}-{name}"
 
 
 Work = Callable[[Task], Awaitable[msgspec.Struct]]
@@ -105,6 +55,7 @@ class StageActor:
             max_crashes=limits.max_crashes,
         )
         self._refusals = Refusals(process.postgres)
+        self._market = Market(process.postgres, process.artifacts, process.settings, process.clock)
 
     async def __call__(self, delivered: Delivered) -> tuple[Publication, ...]:
         """One delivery: what it publishes when it is acknowledged.
@@ -153,17 +104,15 @@ class StageActor:
             scratch = self._process.scratch()
         except OSError as error:  # a full disk may have room again
             return await self._retry(claim, entry, error)
-        task = Task(claim, self._process, scratch)
+        task = Task(claim, self._process, scratch, self._market)
         renewing = asyncio.create_task(self._keep_renewing(claim, task))
         started = self._process.clock.monotonic_s()
         outcome = "done"
         _log.info("stage.started", worker=self._process.transport.consumer)
         try:
-            short = task.mode().short_limits
-            limit_s = flow.limit_s(self._stage, length_s=claim.brief.length_s, speed=short)
             task.checkpoint()
             with task.threads:
-                output = await _within(limit_s, task, self._work(task))
+                output = await within(task.limit_s(), task, self._work(task))
             fact = await self._claims.commit(claim, output)
             return (self._publication(_still_ours(fact)),)
         except Interrupted as interruption:
@@ -228,35 +177,3 @@ def _still_ours(fact: Fact | None) -> Fact:
     if fact is None:
         raise Superseded("a newer attempt holds this stage")
     return fact
-
-
-async def _within(limit_s: float, task: Task, work: Awaitable[msgspec.Struct]) -> msgspec.Struct:
-    """Await `work`; past its limit it is interrupted and counts as a passing failure.
-
-    The clock stands still during a halt: work that cannot stop at once, such as a paid call, is not late because of it.
-    During a pause running work goes on, and its clock with it.
-    """
-    late = TimeoutError(f"the attempt took longer than its limit of {limit_s:g} s")
-    try:
-        async with asyncio.timeout(limit_s) as limit:
-            holding = asyncio.create_task(_put_off(limit, limit_s, task, late))
-            try:
-                return await work
-            finally:
-                holding.cancel()
-    except TimeoutError as error:
-        if error is late or not limit.expired():
-            raise  # a checkpoint's, or the work's own
-        task.checkpoint()  # halted since the clock was looked at: that is what ends it
-        task.interrupt(late)
-        raise late from error
-
-
-async def _put_off(limit: asyncio.Timeout, limit_s: float, task: Task, late: TimeoutError) -> None:
-    """Moves the limit by the time that the process spends halted; interrupts work that does not end by it."""
-    ends_s, before_s = asyncio.get_running_loop().time() + limit_s, task.halted_s()
-    while not limit.expired():
-        if (held_s := task.halted_s() - before_s) > 0:
-            limit.reschedule(ends_s + held_s)
-        await asyncio.sleep(_LOOK_S)
-    task.interrupt(late)

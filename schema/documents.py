@@ -21,6 +21,14 @@ class ArtifactRef(msgspec.Struct, frozen=True):
     sha256: str
 
 
+class Step(msgspec.Struct, frozen=True):
+    """What became of one provider: used; passed over, so that nothing was sent; or failed."""
+
+    provider: str
+    outcome: Literal["used", "passed_over", "failed"]
+    reason: str = ""
+
+
 class Brief(msgspec.Struct, frozen=True):
     """What was asked for: a request of stream:intake after its defaults were filled in."""
 
@@ -52,6 +60,8 @@ class Script(msgspec.Struct, frozen=True):
     description: str = ""
     tags: tuple[str, ...] = ()
     language: str = "en"
+    #: Who was asked for it, in order; who used it is last.
+    made_by: tuple[Step, ...] = ()
 
 
 class Picture(msgspec.Struct, frozen=True):
@@ -71,6 +81,8 @@ class Footage(msgspec.Struct, frozen=True):
     """All pictures of a film, in the order of their scenes; each scene has at least one."""
 
     pictures: tuple[Picture, ...]
+    #: As in Script, over all scenes, each said once.
+    made_by: tuple[Step, ...] = ()
 
 
 class Word(msgspec.Struct, frozen=True):
@@ -96,6 +108,8 @@ class Speech(msgspec.Struct, frozen=True):
     sample_rate_hz: int
     duration_s: float
     scenes: tuple[SpokenScene, ...]
+    #: As in Script.
+    made_by: tuple[Step, ...] = ()
 
 
 class Film(msgspec.Struct, frozen=True):

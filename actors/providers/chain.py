@@ -1,12 +1,13 @@
 """Tries providers in order until one delivers, and keeps what became of each: a fallback is never silent.
 
 A choice that buys is handed `buy`, already behind its provider's circuit. Any way in which a provider can fail moves
-on to the next, a call that does not fit the budget too; what stops the work itself, a halt or our own record being
-away, passes through. The chain neither retries nor pays: `buy` does.
+on to the next, and a call that does not fit the budget to the provider's cheaper way first; what stops the work
+itself, a halt or our own record being away, passes through. The chain neither retries nor pays: `buy` does.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Generic, Literal, Protocol, TypeVar
@@ -16,6 +17,7 @@ import structlog
 
 from actors.providers.breaker import CircuitOpenError, Circuits
 from actors.providers.ports import Adapter, Answer, Checkpoint
+from schema.documents import Step
 from schema.errors import (
     ArtifactError,
     BudgetError,
@@ -65,20 +67,15 @@ class Local(Generic[Result]):
 class Paid(Generic[Result]):
     """A choice that buys, once or several times: `deliver` is handed `buy`."""
 
-    def __init__(self, provider: str, deliver: Callable[[Buy], Awaitable[Result]]) -> None:
-        self.provider, self._deliver = provider, deliver
+    def __init__(
+        self, provider: str, deliver: Callable[[Buy], Awaitable[Result]], *, cheaper: Choice[Result] | None = None
+    ) -> None:
+        """`cheaper` is tried next where this one does not fit the budget, and only then."""
+        self.provider, self._deliver, self.cheaper = provider, deliver, cheaper
 
     async def __call__(self, buy: Buy) -> Result:
         """Buy it."""
         return await self._deliver(buy)
-
-
-class Step(msgspec.Struct, frozen=True):
-    """What became of one provider: used; passed over, so that nothing was sent; or failed."""
-
-    provider: str
-    outcome: Literal["used", "passed_over", "failed"]
-    reason: str = ""
 
 
 class Delivered(msgspec.Struct, Generic[Result], frozen=True):
@@ -100,7 +97,9 @@ async def deliver(
     """
     steps: list[Step] = []
     errors: list[Exception] = []
-    for choice in choices:
+    left = deque(choices)
+    while left:
+        choice = left.popleft()
         checkpoint()
         try:
             result = await choice(_guarded(buy, circuits))
@@ -112,6 +111,8 @@ async def deliver(
                 outcome = "passed_over"
             steps.append(Step(choice.provider, outcome, _reason(error)))
             errors.append(error)
+            if isinstance(error, BudgetError) and isinstance(choice, Paid) and choice.cheaper is not None:
+                left.appendleft(choice.cheaper)
             _log.warning("provider.gave_way", provider=choice.provider, outcome=outcome, reason=steps[-1].reason)
         else:
             return Delivered(result, (*steps, Step(choice.provider, "used")))

@@ -11,7 +11,8 @@ import sys
 
 import msgspec
 
-from actors.stage import StageActor, Task
+from actors.stage import StageActor
+from actors.task import Task
 from schema import flow
 from schema.documents import Scene, Script
 from streams import names, worker

@@ -7,7 +7,6 @@ blanks, are its narration, and that no word overlaps the next. Cannot read other
 from __future__ import annotations
 
 import os
-import wave
 from pathlib import Path
 
 import msgspec
@@ -21,7 +20,7 @@ from hibari.voices import voice_path
 
 from actors.providers.audio.duration_output import with_durations
 from actors.providers.audio.lexicon import read_lexicon
-from actors.providers.audio.pacing import Piece, joined
+from actors.providers.audio.pacing import Piece, narrated
 from actors.providers.audio.reading import caption_words, owners, readings
 from actors.providers.ports import Checkpoint, Spoken
 from actors.providers.sentences import sentences
@@ -29,6 +28,9 @@ from schema.documents import Scene, Script, Word
 from schema.errors import ConfigurationError, PermanentError
 
 _DURATION_S = 0.025
+#: The model says that words start this much later, and end this much later, than forced alignment hears them.
+_START_BIAS_S = 0.085
+_END_BIAS_S = 0.03
 _FRAMES_PER_DURATION = 2
 #: Signs of the model's alphabet that are pauses, not sounds.
 _PAUSES = frozenset(';:,.!?—…"()“” ')
@@ -62,13 +64,7 @@ class Voice:
         """
         if not script.scenes:
             raise PermanentError("got a script without scenes", hint="give the script at least one scene with words")
-        audio, scenes = joined([self._scene(scene, checkpoint) for scene in script.scenes], SAMPLE_RATE)
-        with wave.open(str(out_wav), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE)
-            file.writeframes(np.round(audio * 32767.0).astype("<i2").tobytes())
-        return Spoken(sample_rate_hz=SAMPLE_RATE, duration_s=len(audio) / SAMPLE_RATE, scenes=scenes)
+        return narrated([self._scene(scene, checkpoint) for scene in script.scenes], SAMPLE_RATE, out_wav)
 
     def _scene(self, scene: Scene, checkpoint: Checkpoint) -> list[Piece]:
         pieces: list[Piece] = []
@@ -130,7 +126,10 @@ class Voice:
                 spans[word] = (spans.get(word, (times[place],))[0], float(times[place + 1]))
         # The generator only shapes the hiss of the consonants; a fixed one makes a sentence sound the same each time.
         samples = dsp.synth(*spectrum, np.random.default_rng(0))
-        return Piece(samples, tuple(Word(texts[word], float(start), end) for word, (start, end) in spans.items()))
+        words = (
+            Word(texts[word], float(start) - _START_BIAS_S, end - _END_BIAS_S) for word, (start, end) in spans.items()
+        )
+        return Piece(samples, tuple(words))
 
 
 def _parts(runs: list[_Run]) -> list[list[_Run]]:

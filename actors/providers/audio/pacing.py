@@ -6,10 +6,14 @@ own room tone stays, and words keep their place. No word starts before the one a
 
 from __future__ import annotations
 
+import wave
+from pathlib import Path
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from actors.providers.ports import Spoken
 from schema.documents import SpokenScene, Word
 
 #: Silence between two sentences, and between two scenes.
@@ -17,9 +21,6 @@ _SENTENCE_PAUSE_S = 0.42
 _SCENE_PAUSE_S = 0.68
 #: Before the first word and after the last one.
 _EDGE_S = 0.2
-#: The model says that words start this much later, and end this much later, than forced alignment hears them.
-_START_BIAS_S = 0.085
-_END_BIAS_S = 0.03
 _SHORTEST_WORD_S = 0.03
 _PEAK_DBFS = -3.0
 #: Sound is where the level of 10 ms is above this share of the loudest (-46 dB): lower than any final "f" or "s".
@@ -28,7 +29,7 @@ _FADE_S = 0.02
 
 
 class Piece(msgspec.Struct, frozen=True):
-    """A sentence as the model gave it: samples from -1 to 1, and its words in seconds from its first sample."""
+    """What was said in one breath: samples from -1 to 1, and its words in seconds from its first sample."""
 
     samples: NDArray[np.float32]
     words: tuple[Word, ...]
@@ -65,6 +66,17 @@ def joined(scenes: list[list[Piece]], sample_rate_hz: int) -> tuple[NDArray[np.f
     return (audio * (10 ** (_PEAK_DBFS / 20) / peak)).astype(np.float32), tuple(spoken)
 
 
+def narrated(scenes: list[list[Piece]], sample_rate_hz: int, out_wav: Path) -> Spoken:
+    """Join pieces and leave them as a 16-bit mono WAV."""
+    audio, spoken = joined(scenes, sample_rate_hz)
+    with wave.open(str(out_wav), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(sample_rate_hz)
+        file.writeframes(np.round(audio * 32767.0).astype("<i2").tobytes())
+    return Spoken(sample_rate_hz=sample_rate_hz, duration_s=len(audio) / sample_rate_hz, scenes=spoken)
+
+
 def _framed(
     samples: NDArray[np.float32], before_s: float, after_s: float, sample_rate_hz: int
 ) -> tuple[NDArray[np.float32], float]:
@@ -90,9 +102,7 @@ def _sound(samples: NDArray[np.float32], sample_rate_hz: int) -> tuple[int, int]
 
 
 def _placed(words: tuple[Word, ...], offset_s: float) -> list[Word]:
-    return [
-        Word(word.text, word.start_s + offset_s - _START_BIAS_S, word.end_s + offset_s - _END_BIAS_S) for word in words
-    ]
+    return [Word(word.text, word.start_s + offset_s, word.end_s + offset_s) for word in words]
 
 
 def _apart(words: list[Word], earliest_s: float) -> tuple[Word, ...]:

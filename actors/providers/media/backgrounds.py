@@ -6,6 +6,7 @@ nothing of what is said: the pictures set a mood, they do not illustrate.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -24,17 +25,29 @@ _WORDS_PER_S = 2.8
 _JPEG_QUALITY = 92
 
 
-def make(script: Script, out: Path, *, width: int, height: int, seed: int, checkpoint: Checkpoint) -> list[Found]:
-    """Paint one or two pictures for each scene into the folder `out`, as JPEG of the given size.
+def make(
+    script: Script,
+    out: Path,
+    *,
+    width: int,
+    height: int,
+    seed: int,
+    checkpoint: Checkpoint,
+    scenes: Iterable[int] | None = None,
+) -> list[Found]:
+    """Paint one or two pictures for each scene, or each of `scenes`, into the folder `out`, as JPEG of the given size.
 
     `checkpoint` is called before each picture, which takes a fraction of a second.
     """
+    wanted = set(range(len(script.scenes)) if scenes is None else scenes)
     chance = np.random.default_rng([seed, 0])
     lights = THEMES[sorted(THEMES)[chance.integers(len(THEMES))]]
     first_style = int(chance.integers(1000))
-    places = [number for number, scene in enumerate(script.scenes) for _ in range(_pictures(scene))]
+    places = [number for number, scene in enumerate(script.scenes) for _ in range(pictures_wanted(scene))]
     found = []
     for number, scene in enumerate(places):
+        if scene not in wanted:
+            continue
         checkpoint()
         light = lights[scene * len(lights) // len(script.scenes)]
         style = style_for(first_style + number, light)
@@ -45,7 +58,8 @@ def make(script: Script, out: Path, *, width: int, height: int, seed: int, check
     return found
 
 
-def _pictures(scene: Scene) -> int:
+def pictures_wanted(scene: Scene) -> int:
+    """How many pictures a scene has room for."""
     return 2 if len(scene.narration.split()) / _WORDS_PER_S > _LONG_SCENE_S else 1
 
 

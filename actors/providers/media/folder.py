@@ -7,29 +7,22 @@ owner). Pictures that cannot be read, or are too small for a film, are passed ov
 from __future__ import annotations
 
 import re
-import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
-import structlog
-from PIL import Image, ImageOps
+from PIL import Image
 
+from actors.providers.media.pictures import plain_copy
 from actors.providers.ports import Checkpoint, Found
 from schema.documents import Scene, Script
 from schema.errors import ConfigurationError
 
 _SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp"})
-#: The shorter side of a picture, in pixels.
-_SMALLEST_SIDE = 640
-#: More pixels than this are refused before they are decoded: they would fill the memory.
-_LARGEST_PIXELS = 100_000_000
 #: More files than this are not looked at.
 _MOST_FILES = 5_000
-_JPEG_QUALITY = 92
 #: A word must share this many letters with a search term ("glacier" and "glaciers").
 _STEM_LETTERS = 4
-
-_log = structlog.get_logger(__name__)
 
 
 class _Candidate(msgspec.Struct, frozen=True):
@@ -38,9 +31,17 @@ class _Candidate(msgspec.Struct, frozen=True):
 
 
 def find(
-    script: Script, folder: Path, out: Path, *, width: int, height: int, seed: int, checkpoint: Checkpoint
+    script: Script,
+    folder: Path,
+    out: Path,
+    *,
+    width: int,
+    height: int,
+    seed: int,
+    checkpoint: Checkpoint,
+    scenes: Iterable[int] | None = None,
 ) -> list[Found] | None:
-    """Leave one picture for each scene in the folder `out`; None when `folder` has none that fit.
+    """Leave one picture for each scene, or each of `scenes`, in the folder `out`; None when `folder` has none that fit.
 
     The pictures keep their shape and are at most as large as a film of `width` x `height` can show. With fewer pictures
     than scenes they are used again, in turn; `seed` says with which one the turn begins when no name matches.
@@ -53,11 +54,12 @@ def find(
     found: list[Found] = []
     uses = dict.fromkeys((candidate.path for candidate in candidates), 0)
     turn = seed % len(candidates) if candidates else 0
-    for number, scene in enumerate(script.scenes):
+    for number in range(len(script.scenes)) if scenes is None else scenes:
         while candidates:
             checkpoint()
-            candidate = _best(candidates, scene, uses, turn)
-            copied = kept.get(candidate.path) or _copied(candidate.path, out, len(kept), width, height)
+            candidate = _best(candidates, script.scenes[number], uses, turn)
+            target = out / f"own-{len(kept):03d}.jpg"
+            copied = kept.get(candidate.path) or plain_copy(candidate.path, target, width, height)
             if copied is not None:
                 kept[candidate.path] = copied
                 uses[candidate.path] += 1
@@ -98,44 +100,3 @@ def _best(candidates: list[_Candidate], scene: Scene, uses: dict[Path, int], tur
 def _alike(word: str, term: str) -> bool:
     shorter, longer = sorted((word, term), key=len)
     return word == term or (len(shorter) >= _STEM_LETTERS and longer.startswith(shorter))
-
-
-def _copied(path: Path, out: Path, number: int, width: int, height: int) -> Path | None:
-    """Copy a picture as JPEG into `out`; None, and the reason in the log, when it cannot be used."""
-    try:
-        picture = _opened(path)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        _log.warning("picture_passed_over", file=path.name, reason=str(error))
-        return None
-    scale = max(width / picture.width, height / picture.height)
-    if scale < 1:
-        size = round(picture.width * scale), round(picture.height * scale)
-        picture = picture.resize(size, Image.Resampling.LANCZOS)
-    target = out / f"own-{number:03d}.jpg"
-    picture.save(target, "JPEG", quality=_JPEG_QUALITY)
-    return target
-
-
-def _opened(path: Path) -> Image.Image:
-    """Decode a picture, upright and plain; `ValueError` says what does not fit, other errors are what Pillow raises."""
-    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(path) as opened:
-        if opened.width * opened.height > _LARGEST_PIXELS:
-            message = f"got {opened.width}x{opened.height} pixels, expected at most {_LARGEST_PIXELS} in all"
-            raise ValueError(message)
-        if min(opened.size) < _SMALLEST_SIDE:
-            message = (
-                f"got {opened.width}x{opened.height} pixels, expected {_SMALLEST_SIDE} or more on the shorter side"
-            )
-            raise ValueError(message)
-        return _flattened(ImageOps.exif_transpose(opened))
-
-
-def _flattened(picture: Image.Image) -> Image.Image:
-    """Bring a picture to plain RGB, what is transparent to black, and leave its metadata behind."""
-    if picture.mode in {"RGBA", "LA", "PA"} or "transparency" in picture.info:
-        opaque = Image.new("RGBA", picture.size, (0, 0, 0, 255))
-        opaque.alpha_composite(picture.convert("RGBA"))
-        picture = opaque
-    plain = picture.convert("RGB")
-    plain.info.clear()
-    return plain

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from actors.stage import StageActor, Task
+from actors.stage import StageActor
+from actors.task import Task
 from schema import flow
 from schema.documents import Scene, Script
 from schema.events import fact as facts

@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from actors import child
+from actors.providers.market import Market
 from actors.rendering.order import FilmOrder, Rendered
-from actors.stage import Task
+from actors.task import Task
 from schema.documents import Brief
 from schema.errors import PermanentError, RetryableError
 from schema.record.claims import Claim
@@ -41,7 +42,8 @@ async def task(process: Process, tmp_path: Path) -> AsyncIterator[Task]:
     claim = Claim("v", "render", 1, 0, Brief(topic="t"), {}, "")
     (tmp_path / "scratch").mkdir()
     others = _children()
-    yield Task(claim, process, tmp_path / "scratch")
+    market = Market(process.postgres, process.artifacts, process.settings, process.clock)
+    yield Task(claim, process, tmp_path / "scratch", market)
     assert _children() == others
 
 

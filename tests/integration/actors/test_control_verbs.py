@@ -11,7 +11,8 @@ import pytest
 
 from actors import control
 from actors.control import Control
-from actors.stage import StageActor, Task
+from actors.stage import StageActor
+from actors.task import Task
 from schema import flow
 from schema.documents import Scene, Script
 from schema.events import fact as facts

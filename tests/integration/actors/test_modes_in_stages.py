@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from actors import child, quality, render
+from actors.providers.market import Market
 from actors.rendering.order import FilmOrder, Inspection, InspectionOrder, Rendered
-from actors.stage import Task
+from actors.task import Task
 from schema.documents import Brief, Film, Footage, Scene, Script, Speech
 from schema.modes import Mode
 from schema.record.claims import Claim
@@ -40,7 +41,9 @@ class Stage:
     def task(self, **inputs: msgspec.Struct) -> Task:
         """An attempt that was left these documents."""
         given = {name: msgspec.json.encode(document) for name, document in inputs.items()}
-        return Task(Claim("v", "render", 1, 0, Brief(topic="t"), given, ""), self.process, self._folder)
+        process = self.process
+        market = Market(process.postgres, process.artifacts, process.settings, process.clock)
+        return Task(Claim("v", "render", 1, 0, Brief(topic="t"), given, ""), process, self._folder, market)
 
     async def run(self, _verb: str, order: msgspec.Struct, kind: type[Any], task: Task) -> Any:  # noqa: ANN401 - as child.run
         """In place of a child; meanwhile the mode changes."""

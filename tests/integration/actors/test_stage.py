@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from actors.stage import StageActor, Task
+from actors.stage import StageActor
+from actors.task import Task
 from schema import flow
 from schema.documents import Script
 from schema.errors import PermanentError, RetryableError

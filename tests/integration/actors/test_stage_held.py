@@ -7,8 +7,8 @@ import asyncio
 import msgspec
 import pytest
 
-from actors import stage as stages
-from actors.stage import Task
+from actors import task as tasks
+from actors.task import Task
 from schema import flow
 from schema.documents import Script
 from schema.events.command import Command
@@ -36,7 +36,7 @@ async def test_the_clock_of_work_that_cannot_stop_at_once_stands_still_during_a_
     process: Process, video: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow, "limit_s", lambda *_, **__: 0.4)
-    monkeypatch.setattr(stages, "_LOOK_S", 0.01)
+    monkeypatch.setattr(tasks, "_LOOK_S", 0.01)
 
     async def call(_task: Task) -> Script:
         process.gate.set("halted")  # while a paid call is out
@@ -53,7 +53,7 @@ async def test_a_limit_that_ends_during_a_halt_is_no_failure(
     process: Process, video: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flow, "limit_s", lambda *_, **__: 0.05)
-    monkeypatch.setattr(stages, "_LOOK_S", 60.0)  # the halt comes between two looks
+    monkeypatch.setattr(tasks, "_LOOK_S", 60.0)  # the halt comes between two looks
 
     async def call(_task: Task) -> Script:
         process.gate.set("halted")

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from actors.stage import StageActor, Task
+from actors.stage import StageActor
+from actors.task import Task
 from schema import flow
 from schema.documents import Scene, Script
 from schema.errors import RetryableError

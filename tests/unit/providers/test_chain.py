@@ -10,8 +10,9 @@ import msgspec
 import pytest
 
 from actors.providers.breaker import Circuits
-from actors.providers.chain import Buy, Choice, Delivered, Local, Paid, Step, deliver
+from actors.providers.chain import Buy, Choice, Delivered, Local, Paid, deliver
 from actors.providers.ports import Answer, Resend
+from schema.documents import Step
 from schema.errors import (
     ArtifactError,
     BilledError,
