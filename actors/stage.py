@@ -29,6 +29,7 @@ from streams import names
 from streams.broker import Delivered
 from streams.interrupts import Interrupted, RetryLater, ReturnTo, Superseded
 from streams.process import Process
+from streams.transport import consumers
 from streams.transport.dead_letters import letter_fields
 from streams.transport.port import Entry, Publication
 
@@ -53,6 +54,7 @@ class StageActor:
             worker=process.transport.consumer,
             lease_s=servers.lease_s,
             max_crashes=limits.max_crashes,
+            surely_dead=consumers.surely_dead,
         )
         self._refusals = Refusals(process.postgres)
         self._market = Market(process.postgres, process.artifacts, process.settings, process.clock)

@@ -6,6 +6,7 @@ The lease in the record is the one that decides. Everything here happens in one 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from typing import Literal, TypeVar
 
 import asyncpg
@@ -103,6 +104,8 @@ class Worker(msgspec.Struct, frozen=True):
     host: str
     lease_s: float
     max_crashes: int
+    #: Whether the process of another worker is gone for certain: then its lease is not waited for.
+    surely_dead: Callable[[str], bool]
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -162,7 +165,7 @@ async def _not_ours(connection: Connection, row: asyncpg.Record, worker: Worker,
     if row["status"] == "running":
         steady_s = min(row["server_up_s"], asked.steady_for_s)
         left_s = max(row["lease_left_s"], worker.lease_s - steady_s)
-        if left_s > 0:
+        if left_s > 0 and not worker.surely_dead(row["worker"]):
             return Held(row["worker"], row["entry"] == asked.entry, left_s)
     if row["status"] == "retrying" and row["retry_pending"] and not asked.delayed:
         return NothingToDo("retry is not due")

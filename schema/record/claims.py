@@ -1,12 +1,14 @@
 """A stage's row: claimed with a lease and an attempt number, renewed, and committed only by the attempt that holds it.
 
-A zombie that wakes up late finds a newer attempt, or its video ended, and commits nothing; what it did is thrown away.
-How an attempt begins is in `claiming`, how it ends in `attempts`.
+The lease in the record is the one that decides, unless its worker is dead for certain. A zombie that wakes up late
+finds a newer attempt, or its video ended, and commits nothing; what it did is thrown away. How an attempt begins is in
+`claiming`, how it ends in `attempts`.
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 
 import msgspec
 
@@ -40,12 +42,22 @@ class Claims:
     """The rows of video_stages, for the process `worker` on `host`."""
 
     def __init__(
-        self, postgres: Postgres, *, worker: str, lease_s: float, max_crashes: int, host: str | None = None
+        self,
+        postgres: Postgres,
+        *,
+        worker: str,
+        lease_s: float,
+        max_crashes: int,
+        host: str | None = None,
+        surely_dead: Callable[[str], bool] = lambda _: False,
     ) -> None:
-        """`host` as throttles name it; a consumer's name begins with it."""
+        """`host` as throttles name it; a consumer's name begins with it.
+
+        `surely_dead` tells of a worker whether its process is gone for certain: then its lease is not waited for.
+        """
         host = worker.rsplit("-", maxsplit=3)[0] if host is None else host
         self._postgres = postgres
-        self._worker = Worker(name=worker, host=host, lease_s=lease_s, max_crashes=max_crashes)
+        self._worker = Worker(name=worker, host=host, lease_s=lease_s, max_crashes=max_crashes, surely_dead=surely_dead)
 
     async def claim(self, video: str, stage: flow.Stage, *, entry: str, delayed: bool) -> Answer:
         """Ask for the work that an entry speaks of; `delayed` when it comes from the lane of retries."""

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -92,6 +95,22 @@ async def test_an_entry_under_a_live_lease_goes_back_to_its_holder_and_another_o
     go_on.set()
     assert len(await working) == 1
     assert await other.outcomes() == ["done"]
+
+
+async def test_a_stage_that_starts_again_does_not_wait_for_the_lease_of_its_dead_predecessor(
+    process: Process, processes: Processes, video: str
+) -> None:
+    dead = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", "from streams.transport.consumers import new_name; print(new_name('script'))"),
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": os.getcwd()},  # noqa: PTH109 - a name for a variable, not a path to work with
+    )
+    name, _ = await dead.communicate()
+    before = Claims(process.postgres, worker=name.decode().strip(), lease_s=3600.0, max_crashes=5)
+    await before.claim(video, SCRIPT, entry="stream:admitted/1-0", delayed=False)
+    again = Stage(await processes("script", limits=LIMITS), write)
+    assert len(await again(video)) == 1
+    assert await again.outcomes() == ["crashed", "done"]
 
 
 async def test_work_longer_than_its_lease_keeps_it(process: Process, processes: Processes, video: str) -> None:

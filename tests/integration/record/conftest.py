@@ -35,9 +35,18 @@ def queue(postgres: Postgres) -> Queue:
     return Queue(postgres)
 
 
-def claims(postgres: Postgres, worker: str = "worker-a", *, lease_s: float = LEASE_S, max_crashes: int = 2) -> Claims:
-    """The claims of one worker."""
-    return Claims(postgres, worker=worker, lease_s=lease_s, max_crashes=max_crashes)
+def claims(
+    postgres: Postgres,
+    worker: str = "worker-a",
+    *,
+    lease_s: float = LEASE_S,
+    max_crashes: int = 2,
+    dead: tuple[str, ...] = (),
+) -> Claims:
+    """The claims of one worker, which knows that those of `dead` are."""
+    return Claims(
+        postgres, worker=worker, lease_s=lease_s, max_crashes=max_crashes, surely_dead=lambda name: name in dead
+    )
 
 
 async def accept(videos: Videos, key: str, priority: int = 5) -> str:

@@ -123,6 +123,25 @@ async def test_no_lease_expires_within_one_lease_of_postgres_coming_back(videos:
     assert isinstance(answer, Held)
 
 
+async def test_the_lease_of_a_worker_that_is_surely_dead_is_not_waited_for_and_its_crash_counts(
+    videos: Videos, postgres: Postgres
+) -> None:
+    video = await admitted(videos)
+    dead = await _claim(postgres, video, SCRIPT)
+    unknowing = claims(postgres, "worker-b", lease_s=60.0, dead=("worker-c",))
+    assert isinstance(await unknowing.claim(video, SCRIPT, entry="stream:x/1-0", delayed=False), Held)
+    heir = claims(postgres, "worker-b", lease_s=60.0, dead=("worker-a",))
+    claim = await heir.claim(video, SCRIPT, entry="stream:x/1-0", delayed=False)
+    assert isinstance(claim, Claim)
+    assert claim.attempt == 2
+    assert await claims(postgres).commit(dead, OUTPUT) is None
+    assert await value(postgres, "SELECT crashes FROM video_stages WHERE stage = 'script'") == 1
+    assert await value(postgres, "SELECT array_agg(outcome ORDER BY attempt) FROM stage_attempts") == [
+        "crashed",
+        "running",
+    ]
+
+
 async def test_done_already_says_its_fact_again_only_while_somebody_waits(videos: Videos, postgres: Postgres) -> None:
     video = await admitted(videos)
     await _do(postgres, video, SCRIPT)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -102,5 +103,22 @@ def test_nothing_is_said_of_processes_of_other_machines_and_of_living_ones() -> 
     assert not consumers.surely_dead(f"{host}-1-{'0' * 8}")
     assert not consumers.surely_dead("released")
     assert consumers.surely_dead(f"{host}-4194305-{mark}")  # beyond all pids
-    assert consumers.surely_dead(f"{who}-{mark[:4]}{'0' if mark[4] != '0' else '1'}{mark[5:8]}")  # its pid was reused
+    assert consumers.surely_dead(f"{who}-{mark[:5]}{'0' if mark[5] != '0' else '1'}{mark[6:8]}")  # its pid was reused
     assert len({consumers.new_name("script") for _ in range(3)}) == 3
+
+
+def test_a_living_process_that_is_hidden_from_us_is_not_taken_for_dead(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mine = consumers.new_name("script")
+    _, _, mark = mine.rpartition("-")
+    boot = tmp_path / "sys/kernel/random/boot_id"
+    boot.parent.mkdir(parents=True)
+    boot.write_bytes(Path("/proc/sys/kernel/random/boot_id").read_bytes())
+    (tmp_path / "self/ns").mkdir(parents=True)
+    (tmp_path / "self/ns/pid").symlink_to(Path("/proc/self/ns/pid").readlink())
+    monkeypatch.setattr(consumers, "_PROC", tmp_path)  # as with hidepid, where each user sees only their own
+    assert not consumers.surely_dead(mine)
+    assert not consumers.surely_dead(mine.replace(f"-{os.getpid()}-", "-1-"))  # another user's, unless we are root
+    assert not consumers.surely_dead(mine.replace(f"-{os.getpid()}-", f"-{10**30}-"))  # no number of a process
+    assert consumers.surely_dead(mine.replace(f"-{os.getpid()}-{mark}", f"-4194305-{mark}"))
