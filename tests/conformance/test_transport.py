@@ -356,6 +356,20 @@ def test_a_stream_that_no_group_reads_is_bounded_by_age_alone(bus: Bus) -> None:
     assert len(kept) <= 101
 
 
+def test_a_lane_is_kept_as_small_as_its_stream(bus: Bus) -> None:
+    me = bus.transport(lease_s=60.0)
+    _add(me, *(str(n) for n in range(250)))
+    me.settle([Settlement(entry, retry_delay_s=0.0) for entry in _read(me, room=250)])
+    while me.delayed():
+        me.move_due()
+    again = [entry for _ in range(2) for entry in _read(me, room=250)]
+    assert len(again) == 250
+    me.settle([Settlement(entry) for entry in again])
+    bus.elapse(0.01)
+    assert me.trim((SCRIPT,), (), retention_s=0.0)
+    assert len(_all(me, "lane:script")) <= 100
+
+
 def test_there_is_one_janitor_at_a_time(bus: Bus) -> None:
     me, other = bus.transport(), bus.transport()
     _add(me, *(str(n) for n in range(500)))

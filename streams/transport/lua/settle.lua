@@ -60,6 +60,7 @@ local function delay(refused)
   local lane, unique_id, first, size = batch[at], batch[at + 1], at + 3, batch[at + 2]
   at = first + size
   if refused then return refused end
+  if size > MOST_ARGUMENTS then return 'ERR more fields than a script can pass on' end
   local now = call('TIME')
   local due_ms = now[1] * 1000 + math.floor(now[2] / 1000) + delay_ms
   local member = cmsgpack.pack({lane, unique_id, {concat(batch, first, first + size - 1)}})
