@@ -12,7 +12,7 @@ from typing import Any, Final
 from streams.transport import lanes
 from streams.transport.connection import Argument, Connection
 from streams.transport.port import DEAD, DeadLetter, Entry, Requeued
-from streams.transport.scripts import Scripts, counted
+from streams.transport.scripts import SCRIPT_MAX_FIELDS, Scripts, counted
 
 _PAGE: Final = 500
 _MARK_LIFE_MS: Final = 30 * 24 * 3600 * 1000
@@ -84,9 +84,24 @@ class DeadLetters:
 
     def requeue(self, letter: DeadLetter, lane: str) -> Requeued:
         """Puts its fields into the lane."""
-        args: list[Argument] = [DEAD, letter.id, _mark(letter.id), _MARK_LIFE_MS, lane, *counted(lane_fields(letter))]
+        fields = lane_fields(letter)
+        if len(fields) > SCRIPT_MAX_FIELDS:
+            return self._requeue_large(letter, lane, fields)
+        args: list[Argument] = [DEAD, letter.id, _mark(letter.id), _MARK_LIFE_MS, lane, *counted(fields)]
         answer: bytes = self._connection.call(partial(self._scripts.requeue, args=args))
         return _ANSWERS.get(answer, "requeued")
+
+    def _requeue_large(self, letter: DeadLetter, lane: str, fields: dict[bytes, bytes]) -> Requeued:
+        """The same by commands of their own: two who do it at once may put it back twice."""
+        commands, call = self._connection.commands, self._connection.call
+        if not call(partial(commands.xrange, DEAD, letter.id, letter.id)):
+            return "missing"
+        if call(partial(commands.exists, _mark(letter.id))):
+            return "again"
+        appended: Any = fields  # redis-py types the keys of a dict as invariant
+        entry_id: Any = call(partial(commands.xadd, lane, appended))
+        call(partial(commands.set, _mark(letter.id), entry_id, px=_MARK_LIFE_MS))
+        return "requeued"
 
 
 def _mark(letter_id: str) -> str:

@@ -15,6 +15,8 @@ from redis.exceptions import NoScriptError
 
 from streams.transport.connection import Argument
 
+#: Fields of an event that a script can pass on: Lua hands some 8,000 arguments to a command.
+SCRIPT_MAX_FIELDS: Final = 3_900
 _FOLDER: Final = Path(__file__).parent / "lua"
 _ALLOW_OOM: Final = "#!lua flags=allow-oom"
 

@@ -18,14 +18,12 @@ import structlog
 from streams.transport.connection import Argument, Connection, may_have_run
 from streams.transport.lanes import delayed
 from streams.transport.port import LATER, Outcome, Publication, Settlement
-from streams.transport.scripts import Scripts, counted
+from streams.transport.scripts import SCRIPT_MAX_FIELDS, Scripts, counted
 
 #: Settlements in one script call: a call holds up everybody else for as long as it runs.
 _BATCH: Final = 100
 #: How long a repeated publish is recognised.
 _TOKEN_LIFE_MS: Final = 60_000
-#: Fields of an event that a script can pass on: Lua hands some 8,000 arguments to a command.
-_SCRIPT_MAX_FIELDS: Final = 3_900
 
 log = structlog.get_logger(__name__)
 
@@ -99,7 +97,7 @@ class Settling:
 
 
 def _large(publication: Publication) -> bool:
-    return len(publication.fields) > _SCRIPT_MAX_FIELDS
+    return len(publication.fields) > SCRIPT_MAX_FIELDS
 
 
 def _add(packed: list[object], settlement: Settlement) -> None:

@@ -5,6 +5,7 @@ It is long because it is the one list of what a transport promises.
 
 from __future__ import annotations
 
+import threading
 from itertools import chain
 
 import pytest
@@ -259,6 +260,21 @@ def test_a_wipe_heals_at_the_beginning_of_the_stream_and_is_reported(bus: Bus) -
     assert _one(me).fields == {b"n": b"2"}
 
 
+def test_a_wipe_under_a_waiting_reader_heals_and_is_reported(bus: Bus) -> None:
+    reported: list[str] = []
+    me = bus.transport(lease_s=60.0, on_wiped=reported.append)
+    _add(me, "1")
+    _one(me)
+    wiping = threading.Timer(BLOCK_S / 3, bus.wipe)
+    wiping.start()
+    while not reported:
+        assert me.read(SCRIPT, 1, BLOCK_S) == []
+    wiping.join()
+    assert set(reported) == {STREAM, "lane:script"}
+    _add(me, "2")
+    assert _one(me).fields == {b"n": b"2"}
+
+
 def test_the_first_reader_of_all_reports_no_wipe(bus: Bus) -> None:
     reported: list[str] = []
     assert bus.transport(on_wiped=reported.append).read(SCRIPT, 1, 0.01) == []
@@ -323,7 +339,7 @@ def test_trimming_keeps_what_the_slowest_declared_group_still_needs(bus: Bus) ->
     ids = _add(me, *(str(n) for n in range(300)))
     for subscription in (SCRIPT, AUDIT):
         me.ensure_groups(subscription)
-    script, audit = _read(me, room=300), _read(me, AUDIT, room=150)
+    script, audit = _read(me, room=300), _read(me, AUDIT, room=250)
     me.settle([Settlement(entry) for entry in (*script, *audit[:120])])
     bus.elapse(0.01)
     assert me.trim((SCRIPT, AUDIT), (), retention_s=0.0) is not None

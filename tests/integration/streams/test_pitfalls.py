@@ -12,8 +12,9 @@ from structlog.testing import capture_logs
 
 from streams.broker import Delivered
 from streams.transport.connection import Connection, passes, pauses_s
+from streams.transport.dead_letters import letter_fields
 from streams.transport.over_redis import RedisTransport
-from streams.transport.port import DEAD, BusUnavailableError, Entry, Publication, Settlement
+from streams.transport.port import DEAD, BusClosedError, Entry, Publication, Settlement
 from streams.transport.reading import _Sweeps
 from streams.transport.trimming import Trimming
 from tests.integration.streams.cutting import CuttingProxy
@@ -48,11 +49,32 @@ def test_a_job_that_holds_up_the_loop_keeps_its_lease(workers: Workers, server: 
         signals(delivered.entry.id)
         end.wait(PATIENCE_S)  # no await: nothing else runs on this loop
 
-    workers.work(busy)
+    other = workers.transport("other")
     workers.work(busy)
     server.xadd(STREAM, {"n": "1"})
     signals.next()
-    assert signals.none_within(3 * LEASE_S)
+    end_s = time.monotonic() + 3 * LEASE_S
+    while time.monotonic() < end_s:
+        assert other.read(SCRIPT, 1, BLOCK_S) == []
+    end.set()
+
+
+def test_a_lease_that_was_lost_is_not_stolen_back_and_told_once(
+    workers: Workers, server: Server, signals: Signals
+) -> None:
+    end = threading.Event()
+
+    def waits(delivered: Delivered) -> None:
+        signals(delivered.entry.id)
+        end.wait(PATIENCE_S)
+
+    with capture_logs() as logs:
+        workers.work(waits)
+        server.xadd(STREAM, {"n": "1"})
+        server.xclaim(STREAM, "script", "another", 0, [signals.next()])
+        time.sleep(2 * LEASE_S)  # eight renewals
+    assert [line["event"] for line in logs] == ["lease.lost"]
+    assert [item["name"] for item in server.xpending(STREAM, "script")["consumers"]] == [b"another"]
     end.set()
 
 
@@ -124,9 +146,11 @@ def test_a_read_is_cut_to_the_longest_block_so_that_a_process_can_end(workers: W
     del server
     me = workers.transport(lease_s=60.0)
     began_s = time.monotonic()
-    assert me.read(SCRIPT, 1, PATIENCE_S) == []
-    assert me.observe({STREAM: "0-0"}, PATIENCE_S) == []
+    with capture_logs() as logs:
+        assert me.read(SCRIPT, 1, PATIENCE_S) == []
+        assert me.observe({STREAM: "0-0"}, PATIENCE_S) == []
     assert time.monotonic() - began_s < PATIENCE_S / 2
+    assert logs == []  # it was the server that answered, not the client that gave up
 
 
 def test_commands_and_other_readers_do_not_wait_behind_a_blocking_read(
@@ -147,7 +171,7 @@ def test_commands_and_other_readers_do_not_wait_behind_a_blocking_read(
     waiting.join()
 
 
-def test_a_server_that_is_away_is_not_asked_in_a_hot_loop() -> None:
+def test_a_server_that_is_away_is_not_asked_in_a_hot_loop(later: Later) -> None:
     connection, tries = Connection("redis://127.0.0.1:1/0", block_s=BLOCK_S), itertools.count()
 
     def refused() -> None:
@@ -157,10 +181,10 @@ def test_a_server_that_is_away_is_not_asked_in_a_hot_loop() -> None:
     end_s = time.monotonic() + 0.5
     while time.monotonic() < end_s:
         connection.attempt(refused, None)
-    with pytest.raises(BusUnavailableError):
-        connection.call(refused, wait_s=0.5)
+    later(0.5, connection.close)
+    with pytest.raises(BusClosedError):
+        connection.call(refused)
     assert 4 <= next(tries) <= 20
-    connection.close()
 
 
 def test_processes_that_lost_the_server_together_do_not_return_together() -> None:
@@ -235,6 +259,21 @@ def test_a_retry_with_more_fields_than_lua_can_unpack_holds_up_no_other_and_repe
     assert outcomes == ["settled", "lost", "settled"]
     assert server.xlen("stream:scripts") == 2
     assert [item["message_id"].decode() for item in server.xpending_range(STREAM, "script", "-", "+", 9)] == [large.id]
+
+
+def test_a_dead_letter_with_more_fields_than_lua_can_unpack_is_put_back_once(workers: Workers, server: Server) -> None:
+    me = workers.transport(lease_s=60.0)
+    server.xadd(STREAM, {f"f{n}": "" for n in range(5000)})
+    (entry,) = me.read(SCRIPT, 1, BLOCK_S)
+    assert me.settle([Settlement(entry, (Publication(DEAD, letter_fields(entry, "broken", "mend it")),))]) == [
+        "settled"
+    ]
+    (letter,) = me.dead_letters()
+    assert (me.requeue(letter, SCRIPT.lane), me.requeue(letter, SCRIPT.lane)) == ("requeued", "again")
+    (again,) = me.read(SCRIPT, 5, BLOCK_S)
+    assert (again.fields, again.origin_id) == (entry.fields, entry.id)
+    server.delete(DEAD)
+    assert me.requeue(letter, SCRIPT.lane) == "missing"
 
 
 def test_a_read_that_blocks_longer_than_the_client_waits_for_an_answer_raises_nothing(

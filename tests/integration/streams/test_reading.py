@@ -17,7 +17,6 @@ from tests.integration.streams.workers import (
     SCRIPT,
     Later,
     Server,
-    Signals,
     Workers,
 )
 
@@ -68,20 +67,6 @@ def test_an_orphan_behind_many_running_jobs_is_found(workers: Workers, server: S
     busy.renew(running)
     found = [entry.id for _ in range(4) for entry in heir.read(SCRIPT, 1, 0.001)]
     assert found[:1] == [orphan.id]
-
-
-def test_a_wipe_under_a_waiting_reader_heals_and_is_reported(
-    workers: Workers, server: Server, signals: Signals, later: Later
-) -> None:
-    me = workers.transport(block_s=PATIENCE_S, lease_s=PATIENCE_S, on_wiped=signals)
-    server.xadd(STREAM, {"n": "1"})
-    assert len(me.read(SCRIPT, 1, BLOCK_S)) == 1
-    later(0.3, server.flushall)
-    assert me.read(SCRIPT, 1, PATIENCE_S) == []
-    assert {signals.next(), signals.next()} == {STREAM, "lane:script"}
-    server.xadd(STREAM, {"n": "2"})
-    (entry,) = me.read(SCRIPT, 1, PATIENCE_S)
-    assert entry.fields == {b"n": b"2"}
 
 
 def test_a_server_that_is_away_is_waited_for_and_said_once(
