@@ -40,6 +40,8 @@ async def test_a_resume_lifts_only_what_precedes_it_in_the_stream(gate: GateReco
     await gate.apply(Command(verb="resume"), entry_id="9-0")
     assert (await gate.read()).state == "halted"
     await gate.apply(Command(verb="halt", id="direct"), entry_id="10-0")
+    await gate.apply(Command(verb="resume"), entry_id="9-1")  # comes later, was said before
+    assert (await gate.read()).state == "halted"
     await gate.apply(Command(verb="resume"), entry_id="11-0")
     assert (await gate.read()).state == "open"
 
