@@ -27,8 +27,14 @@ async def synthesise(task: Task) -> Speech:
 
     async def paid(name: str, buy: Buy, *, economy: bool) -> Spoken:
         named = task.claim.brief.voice if not folders else "default"
-        adapter = task.market.speaker(name, economy=economy)
-        return await narration.spoken(script, adapter, buy, folder(name), voice=named, checkpoint=task.checkpoint)
+        return await narration.spoken(
+            script,
+            lambda: task.market.speaker(name, economy=economy or task.mode().models == "economy"),
+            buy,
+            folder(name),
+            voice=named,
+            checkpoint=task.checkpoint,
+        )
 
     async def local() -> Spoken:
         voice = await asyncio.to_thread(_voice, task.settings.providers.voice_lexicon)

@@ -21,10 +21,6 @@ class Bundle(msgspec.Struct, frozen=True):
     mode: Mode
     #: Which of its two configured models a provider uses.
     models: Literal["standard", "economy"] = "standard"
-    #: Age up to which an answer that was bought for one video serves another, seconds; 0: it serves none.
-    cache_ttl_s: float = 0.0
-    #: How many waiting videos go into one script request at most.
-    batch_size: int = 1
     #: Short side of the frame and bitrate of the sound; None: as the settings have them.
     video_quality: Literal["720p"] | None = None
     audio_bitrate: Literal["128k"] | None = None
@@ -43,8 +39,6 @@ _BUNDLES: dict[Mode, Bundle] = {
     "economy": Bundle(
         "economy",
         models="economy",
-        cache_ttl_s=3600.0,
-        batch_size=10,
         video_quality="720p",
         audio_bitrate="128k",
         few_at_once=True,

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from schema.settings.environment import Settings
 from schema.settings.limits import Limits
+from schema.settings.providers import Providers
 from schema.settings.servers import Servers
 from streams import names, receipts
 from streams.process import Process
@@ -37,10 +38,18 @@ class Processes:
         self.made: list[Process] = []
 
     async def __call__(
-        self, name: str = "test", *, limits: Limits | None = None, servers: Servers | None = None
+        self,
+        name: str = "test",
+        *,
+        limits: Limits | None = None,
+        servers: Servers | None = None,
+        providers: Providers | None = None,
     ) -> Process:
         """A process whose record is open; its gate stays as it is set until its keeper is started."""
-        process = Process(name, Settings(servers=servers or self.servers, limits=limits or Limits()))
+        settings = Settings(
+            servers=servers or self.servers, limits=limits or Limits(), providers=providers or Providers()
+        )
+        process = Process(name, settings)
         self.made.append(process)
         await process.postgres.open()
         return process

@@ -7,6 +7,7 @@ is first; who comes after it speaks with its own.
 from __future__ import annotations
 
 import wave
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,14 +21,17 @@ from schema.errors import PermanentError
 
 async def spoken(
     script: Script,
-    adapter: Adapter[SpeechOrder, Utterance],
+    adapter: Callable[[], Adapter[SpeechOrder, Utterance]],
     buy: Buy,
     folder: Path,
     *,
     voice: str,
     checkpoint: Checkpoint,
 ) -> Spoken:
-    """Buy the voice of every scene; the narration is left as `voice.wav` in `folder`, which is made."""
+    """Buy the voice of every scene; the narration is left as `voice.wav` in `folder`.
+
+    `adapter` is asked before each call, so that a change of mode is heeded from the next one on.
+    """
     texts = ["", *(scene.narration for scene in script.scenes), ""]
     if not script.scenes:
         raise PermanentError("got a script without scenes", hint="give the script at least one scene with words")
@@ -37,11 +41,11 @@ async def spoken(
         out = folder / f"scene-{number:03d}"
         out.mkdir(parents=True)
         order = SpeechOrder(text, voice=voice, language=script.language, before=before, after=after)
-        said = (await buy(adapter, order, out)).result
+        said = (await buy(adapter(), order, out)).result
         rates.add(said.sample_rate_hz)
         pieces.append([Piece(_samples(out / said.wav), said.words)])
     if len(rates) > 1:
-        raise PermanentError(f"{adapter.service} spoke at {sorted(rates)} Hz, expected one rate for all scenes")
+        raise PermanentError(f"got scenes spoken at {sorted(rates)} Hz, expected one rate for all")
     return narrated(pieces, rates.pop(), folder / "voice.wav")
 
 
