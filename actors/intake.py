@@ -22,6 +22,7 @@ from schema.events.notice import Notice
 from schema.events.request import Request
 from schema.record.refusals import Refusals
 from schema.record.videos import Accepted, Videos
+from schema.settings.providers import LOCAL, Providers
 from schema.telemetry import metrics, traces
 from schema.wire import line
 from streams import names, receipts
@@ -45,8 +46,7 @@ class Intake:
         entry = delivered.entry
         try:
             asked = request.parse(entry.fields, self._process.settings.limits)
-            brief = _writable(asked.brief)
-            refuse_unspeakable(f"{brief.topic}\n{brief.notes}")
+            brief = writable(asked.brief, self._process.settings.providers)
             await self._refuse_beyond_capacity(asked.key or entry.origin_id)
         except RefusedError as error:
             return await self._refuse(entry, error)
@@ -91,12 +91,18 @@ class Intake:
             )
 
 
-def _writable(brief: Brief) -> Brief:
-    """The brief with something to write from: its notes, or those of the bundled article on its topic."""
-    if brief.notes.strip():
+def writable(brief: Brief, providers: Providers) -> Brief:
+    """The brief with something to write from, in words that a voice can say, by the providers that are set up.
+
+    Raises RefusedError where nobody could make it: a topic without notes needs a model that writes or the bundled
+    article on it, another language than English a voice that is paid.
+    """
+    if not brief.notes.strip() and (sample := sample_for(brief.topic)):
+        brief = msgspec.structs.replace(brief, notes=sample.notes)
+    if providers.chain("audio") == (LOCAL,):
+        refuse_unspeakable(f"{brief.topic}\n{brief.notes}")
+    if brief.notes.strip() or providers.chain("script") != (LOCAL,):
         return brief
-    if sample := sample_for(brief.topic):
-        return msgspec.structs.replace(brief, notes=sample.notes)
     raise RefusedError(
         "only a topic was given, and without a key for a language model the words must come from notes",
         hint=line(names.INTAKE, {"topic": brief.topic, "notes": "Some paragraphs of text to build the narration from"}),

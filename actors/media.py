@@ -40,6 +40,7 @@ async def _searched(task: Task, script: Script, width: int, height: int) -> tupl
         task.folder("stock"),
         width=width,
         height=height,
+        day=task.today(),
         checkpoint=task.checkpoint,
     )
     found: list[Found] = []

@@ -88,6 +88,10 @@ class Task:
         stage, length_s = flow.STAGE[self.claim.stage], self.claim.brief.length_s
         return flow.limit_s(stage, length_s=length_s, speed=self.mode().short_limits)
 
+    def today(self) -> str:
+        """The day that it is, by UTC."""
+        return f"{self._process.clock.now():%Y-%m-%d}"
+
     def folder(self, name: str) -> Path:
         """A folder of its own for this name, made and empty."""
         self._folders += 1

@@ -11,7 +11,7 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import bottleneck, cancel, control, doctor, factory, proof, requeue, videos
+from deploy.commands import bottleneck, cancel, control, costs, doctor, factory, proof, requeue, videos
 from deploy.commands.terminal import guarded
 
 _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
@@ -21,6 +21,7 @@ _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
   ./ytempire up        the factory, until Ctrl-C
   ./ytempire submit "Why octopuses have three hearts" --notes article.md
   ./ytempire status    what it is doing
+  ./ytempire costs     what it has spent
   ./ytempire halt      stops everything now; `resume` goes on
 
 All of it works with redis-cli alone, too; each control command prints its line.
@@ -45,6 +46,7 @@ app.command()(videos.submit)
 app.command()(videos.status)
 app.command()(bottleneck.bottleneck)
 app.command()(videos.videos)
+app.command()(costs.costs)
 app.command()(control.halt)
 app.command()(control.pause)
 app.command()(control.resume)

@@ -113,6 +113,9 @@ class SearchOrder(msgspec.Struct, frozen=True):
     kind: Literal["photo", "video"]
     orientation: Literal["landscape", "portrait"]
     count: int
+    #: The day of the search by UTC. What was found another day is searched for anew: addresses of files change, and
+    #: Pexels asks that answers be kept for a day (help.pexels.com, "avoid hitting the rate limit").
+    day: str = ""
 
 
 class SpeechOrder(msgspec.Struct, frozen=True):

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
+from actors.intake import writable
+from actors.providers import estimate as estimated
 from deploy.commands.connections import PATIENCE_S, bus, record
 from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory
 from schema import wire
 from schema.errors import ConfigurationError, RefusedError, RetryableError
+from schema.events import request
+from schema.modes import in_force
+from schema.money.calls import dollars
 from schema.record.gate import GateRecord, Truth
 from schema.record.postgres import Postgres
 from schema.record.videos import StageRow, VideoRow, Videos, Wanted
+from schema.settings import environment
 from streams import names, receipts
 from streams.publish import publish
 from streams.transport.port import BusUnavailableError
@@ -41,6 +48,7 @@ def submit(
     voice: Annotated[str, typer.Option(help="Voice.", metavar="NAME")] = "",
     style: Annotated[str, typer.Option(help="Look.", metavar="NAME")] = "",
     key: Annotated[str, typer.Option(help="The same key twice is one video.", metavar="KEY")] = "",
+    estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost; order nothing.")] = False,
     data: DataOption = None,
 ) -> None:
     """Ask for a video.
@@ -49,6 +57,9 @@ def submit(
     """
     given = {"notes": read_notes(notes), "priority": priority, "aspect": aspect, "length": length, "voice": voice}
     fields = {"topic": topic, **{name: text for name, text in {**given, "style": style, "key": key}.items() if text}}
+    if estimate:
+        print("\n".join(_estimated(fields)))
+        return
     print(wire.line(names.INTAKE, fields))
     factory = running_factory(data)
     try:
@@ -65,6 +76,27 @@ def submit(
     if "video" not in receipt:
         raise RefusedError(receipt.get("error", "refused"), hint=receipt.get("hint", ""))
     print(f"video {receipt['video']} {receipt['status']}, place {receipt['place']}")
+
+
+def _estimated(fields: dict[str, str]) -> list[str]:
+    """What it would cost by the settings of this shell, in normal and in economy mode."""
+    settings = environment.read()
+    asked = request.parse({name.encode(): text.encode() for name, text in fields.items()}, settings.limits)
+    brief = writable(asked.brief, settings.providers)
+    told = []
+    for mode in ("normal", "economy"):
+        items = estimated.estimate(brief, settings.providers, in_force((mode,)))
+        total = sum((item.amount_usd for item in items), Decimal(0))
+        told.append(f"{mode}: {dollars(total)} of {dollars(settings.limits.video_budget_usd)}")
+        told += [f"  {_item_in_words(item)}" for item in items]
+    return told
+
+
+def _item_in_words(item: estimated.Item) -> str:
+    if not item.amount_usd:
+        return f"{item.stage:<8}{item.provider}: free"
+    bound = "at most" if item.at_most else "about"
+    return f"{item.stage:<8}{item.provider} {item.model}: {bound} {dollars(item.amount_usd)}"
 
 
 def read_notes(path: Path | None) -> str:

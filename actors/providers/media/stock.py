@@ -42,10 +42,15 @@ class Stock:
         *,
         width: int,
         height: int,
+        day: str,
         checkpoint: Checkpoint,
     ) -> None:
-        """Pictures are left in `folder`, at most as large as a film of this size can show; nothing is fetched yet."""
+        """Pictures are left in `folder`, at most as large as a film of this size can show; nothing is fetched yet.
+
+        `day` is today's, by UTC: what was found on it is not searched for again.
+        """
         self._script, self._downloads, self._folder, self._checkpoint = script, downloads, folder, checkpoint
+        self._day = day
         self._width, self._height = width, height
         self._shown: set[str] = set()
 
@@ -61,6 +66,7 @@ class Stock:
             kind="photo",
             orientation="landscape" if self._width >= self._height else "portrait",
             count=_SPARE * count,
+            day=self._day,
         )
         empty = self._folder / f"search-{number:03d}"
         empty.mkdir(parents=True, exist_ok=True)

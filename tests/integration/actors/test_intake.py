@@ -7,6 +7,7 @@ import pytest
 
 from actors.intake import Intake
 from schema.settings.limits import Limits
+from schema.settings.providers import Providers
 from streams import names, receipts
 from streams.broker import Delivered
 from streams.process import Process
@@ -133,3 +134,20 @@ def _drained(server: Server) -> None:
     while server.xpending(names.INTAKE, "intake")["pending"]:
         assert time.monotonic() < end_s, "intake never acknowledged"
         time.sleep(0.01)
+
+
+async def test_a_topic_alone_is_enough_where_a_model_can_write(processes: Processes) -> None:
+    await _say(await processes("intake"), {"topic": "Why cats purr"})
+    refused = await _receipt(processes.made[-1])
+    await _say(await processes("intake", providers=Providers(openai_api_key="k")), {"topic": "Why cats purr"}, "2-0")
+    assert "notes" in refused["error"]
+    assert (await _receipt(processes.made[-1], "2-0"))["status"] == "waiting"
+
+
+async def test_other_languages_are_taken_where_a_paid_voice_speaks(processes: Processes) -> None:
+    german = {"topic": "Warum Katzen schnurren", "notes": "Die Katze schnurrt, wenn sie sich wohl fühlt. " * 10}
+    await _say(await processes("intake"), german)
+    refused = await _receipt(processes.made[-1])
+    await _say(await processes("intake", providers=Providers(google_api_key="k")), german, "2-0")
+    assert "error" in refused
+    assert (await _receipt(processes.made[-1], "2-0"))["status"] == "waiting"
