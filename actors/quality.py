@@ -1,14 +1,24 @@
-"""The quality stage: opens the finished file, measures it against its plan, and gives it its final name."""
+"""The quality stage: opens the finished file, measures it against its plan, and gives it its final name.
+
+What was bought and is to blame for a film that is refused is struck off: nobody is handed it again.
+"""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
+from typing import NoReturn
+
+import structlog
 
 from actors import child
 from actors.rendering.order import Inspection, InspectionOrder
 from actors.task import Task
-from schema.documents import Film, Speech, Verdict
+from schema.documents import Film, Finding, Speech, Verdict
 from schema.errors import PermanentError
+
+#: Whose work it is when a check fails that the renderer has no part in.
+_BLAMED = {"black": "media", "frozen": "media", "silence": "audio", "voice": "audio"}
+_log = structlog.get_logger(__name__)
 
 
 async def check(task: Task) -> Verdict:
@@ -24,11 +34,18 @@ async def check(task: Task) -> Verdict:
         )
         inspection = await child.run("inspect", order, Inspection, task)
     if not inspection.passed:
-        failed = "; ".join(
-            f"{finding.check}: {finding.measured} (allowed: {finding.allowed})"
-            for finding in inspection.findings
-            if not finding.passed
-        )
-        raise PermanentError(f"the finished film is not what was planned: {failed}")
+        await _refuse(task, [finding for finding in inspection.findings if not finding.passed])
     final = task.artifacts.promote(film.video, f"videos/{task.claim.video}.mp4")
     return Verdict(passed=True, findings=inspection.findings, video=final)
+
+
+async def _refuse(task: Task, failed: list[Finding]) -> NoReturn:
+    blamed = sorted({_BLAMED[finding.check] for finding in failed if finding.check in _BLAMED})
+    for stage in blamed:
+        if struck := await task.market.strike_off(task.claim.video, stage):
+            _log.warning("bought.struck_off", stage_to_blame=stage, results=struck)
+    found = "; ".join(f"{finding.check}: {finding.measured} (allowed: {finding.allowed})" for finding in failed)
+    raise PermanentError(
+        f"the finished film is not what was planned: {found}",
+        hint=f"./ytempire retry {task.claim.video} --from {blamed[0] if blamed else 'render'}",
+    )

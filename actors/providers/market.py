@@ -94,6 +94,10 @@ class Market:
         patient = _Patient(buy, self.settings.provider_tries, self.settings.retry_after_max_s, deadline_s, checkpoint)
         return await chain.deliver(choices, buy=patient, circuits=self._circuits, checkpoint=checkpoint)
 
+    async def strike_off(self, video: str, stage: str) -> int:
+        """Never hand out again what this stage of a video was made with; says how many results that are."""
+        return await self._purchases.bought.strike_off_all(video, stage)
+
 
 class _Patient:
     """A buyer who tries again."""

@@ -12,9 +12,10 @@ from uuid import UUID
 import msgspec
 import pytest
 
-from actors import audio, media, script
+from actors import audio, media, quality, script
+from actors.rendering.order import Inspection
 from schema import flow
-from schema.documents import Brief, Footage, Script, Speech, Step
+from schema.documents import Brief, Film, Finding, Footage, Script, Speech, Step
 from schema.modes import Mode
 from schema.money.prices import Prices
 from schema.money.statement import Call, Statement
@@ -29,7 +30,7 @@ from tests.fakes.ledger import Line
 from tests.fakes.running import Fakes, running
 from tests.integration.actors.by_hand import Stage
 from tests.integration.processes import Processes
-from tests.integration.record.conftest import value
+from tests.integration.record.conftest import execute, value
 
 Document = TypeVar("Document")
 _WORK = {"script": script.write, "media": media.collect, "audio": audio.synthesise}
@@ -67,6 +68,14 @@ class Buyer:
         """Let these stages work on it."""
         for name in stages or tuple(_WORK):
             await Stage(self.process, _WORK[name], flow.STAGE[name])(video, f"{name}-1")
+
+    async def finish(self, video: str, stage: str, output: msgspec.Struct) -> None:
+        """A stage that buys nothing has left this."""
+        await execute(
+            self.process.postgres,
+            "UPDATE video_stages SET status = 'done', output = $3, ended_at = now() WHERE video_id = $1 AND stage = $2",
+            *(video, stage, output),
+        )
 
     async def left(self, video: str, stage: str, kind: type[Document]) -> Document:
         """What a stage left."""
@@ -231,3 +240,31 @@ async def test_a_video_that_fits_no_budget_fails_with_its_reason_and_sends_nothi
     assert str(status).startswith("failed: ")
     assert "cost_cap" in str(status)
     assert fakes.lines() == []
+
+
+async def test_a_voice_that_quality_refuses_is_not_handed_out_again(
+    buyer: Buyer, fakes: Fakes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(*_: object) -> Inspection:
+        return Inspection(passed=False, findings=(Finding("silence", passed=False, measured="3 s", allowed="1.5 s"),))
+
+    first, again = await buyer.video(notes="", key="a"), await buyer.video(notes="", key="b")
+    await buyer.do(first)
+    monkeypatch.setattr("actors.child.run", refuse)
+    film = Film(
+        video=(await buyer.left(first, "audio", Speech)).audio,
+        plan=(await buyer.left(first, "audio", Speech)).audio,
+        width=1,
+        height=1,
+        fps=30,
+        frames=1,
+        duration_s=1.0,
+        encoder="none",
+    )
+    await buyer.finish(first, "render", film)
+    await Stage(buyer.process, quality.check, flow.STAGE["quality"])(first, "quality-1")
+    before = len(fakes.lines("openai")), len(fakes.lines("elevenlabs"))
+    await buyer.do(again)
+    assert len(fakes.lines("openai")) == before[0]
+    assert len(fakes.lines("elevenlabs")) > before[1]
+    assert any(call.second_purchase for call in await buyer.calls(again))
