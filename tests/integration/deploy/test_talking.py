@@ -160,4 +160,4 @@ def test_the_doctor_finds_this_machine_well_and_a_missing_server_not(
     monkeypatch.setenv("REDIS_URL", NOWHERE_REDIS)
     done = ask("doctor")
     assert done.exit_code == 1
-    assert "BAD redis     [Errno 111] Connection refused" in done.output
+    assert "BAD redis      [Errno 111] Connection refused" in done.output
