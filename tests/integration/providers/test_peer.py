@@ -1,15 +1,14 @@
 """The chat and ElevenLabs adapters against somebody else's idea of those APIs: npm's @copilotkit/aimock.
 
-Opt-in, as it is no package of ours: `npm install --prefix DIR @copilotkit/aimock`, then set AIMOCK to
-DIR/node_modules/@copilotkit/aimock. Version 1.43 speaks chat completions; of ElevenLabs it has no speech with
-timestamps, so there only its 404 is seen.
+Opt-in, as it is no package of ours; conftest leaves it out. With node, `npm install --prefix DIR @copilotkit/aimock`,
+then set AIMOCK to DIR/node_modules/@copilotkit/aimock. Version 1.43 speaks chat completions; of ElevenLabs it has no
+speech with timestamps, so there only its 404 is seen.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,10 +25,6 @@ from tests.fakes.running import Fakes
 from tests.fakes.wire import KEYS
 
 AIMOCK = os.environ.get("AIMOCK", "")
-pytestmark = [
-    pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed"),
-    pytest.mark.skipif(not AIMOCK, reason="AIMOCK does not name an installed @copilotkit/aimock"),
-]
 WRITTEN = {
     "title": "Tides",
     "description": "Of the sea.",
