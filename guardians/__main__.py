@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("integrity", "gpu", "stuck", "vitals")
+NAMES = ("integrity", "cost", "gpu", "stuck", "vitals")
 
 
 def main(name: str) -> int:

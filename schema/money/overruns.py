@@ -26,6 +26,11 @@ _READ = """
 SELECT r.id, r.video_id, r.stage, r.service, r.model, r.price, r.amount, r.billed
   FROM money.overruns AS o JOIN money.reservations AS r ON r.id = o.reservation_id"""
 
+# What an operator acknowledged was an earlier bill: a later one is a cause of its own.
+_IS_ANOTHER = """
+DELETE FROM acknowledged_causes AS a USING money.overruns AS o
+ WHERE a.cause = $1 AND a.by = $2 AND o.reservation_id = $3 AND o.held_at IS NULL AND o.at > a.acknowledged_at"""
+
 
 class Overrun(msgspec.Struct, frozen=True):
     """A bill that was above what had been set aside for it."""
@@ -67,6 +72,7 @@ class Overruns:
         """Halt the factory for it, once; says what it halted for."""
 
         async def read(connection: Connection) -> Overrun:
+            await connection.execute(_IS_ANOTHER, CAUSE, BY, reservation)
             row = await connection.fetchrow(f"{_READ} WHERE o.reservation_id = $1", reservation)
             if row is None:
                 raise LookupError(f"there is no overrun of reservation {reservation}")

@@ -106,12 +106,31 @@ class Statement:
 
     async def last_hour_usd(self) -> Decimal:
         """Settled and unknown money that was reserved in the last 60 minutes."""
+        return await self.last_usd(3600.0)
+
+    async def last_usd(self, window_s: float) -> Decimal:
+        """The same of the last `window_s` seconds."""
         row = await self._postgres.call(
             """SELECT coalesce(sum(amount), 0) AS usd FROM pipeline_costs
-                WHERE "timestamp" > now() - interval '1 hour'"""
+                WHERE "timestamp" > now() - make_interval(secs => $1)""",
+            window_s,
         )
         found: Decimal = row["usd"]
         return found
+
+    async def in_hand(self, *, most: int = 1_000) -> list[tuple[str, Total]]:
+        """The videos that are queued or processed and have cost something, the dearest first."""
+
+        async def work(connection: Connection) -> list[tuple[str, Total]]:
+            rows = await connection.fetch(
+                """SELECT v.id, m.reserved, m.spent FROM video_queue AS v JOIN money.videos AS m ON m.video_id = v.id
+                    WHERE v.status IN ('queued', 'processing') AND m.reserved + m.spent > 0
+                    ORDER BY m.spent DESC, v.id LIMIT $1""",
+                most,
+            )
+            return [(row["id"], Total(row["reserved"], row["spent"])) for row in rows]
+
+        return await self._postgres.run(work)
 
     async def lines(
         self, by: Iterable[Column] = ("day", "service"), *, since: date | None = None, video: str | None = None

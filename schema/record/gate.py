@@ -128,6 +128,15 @@ class GateRecord:
 
         return await self._postgres.run(work)
 
+    async def acknowledged_orders(self, by: str) -> frozenset[tuple[str, str, str]]:
+        """Kind, scope and cause of orders of this guardian that an operator has lifted: they would not be placed."""
+
+        async def work(connection: Connection) -> frozenset[tuple[str, str, str]]:
+            rows = await connection.fetch("SELECT kind, scope, cause FROM acknowledged_orders WHERE by = $1", by)
+            return frozenset((row["kind"], row["scope"], row["cause"]) for row in rows)
+
+        return await self._postgres.run(work)
+
     async def pass_over(self, entry_id: str) -> None:
         """An entry that is no command was seen: only the place moves on."""
         await self._postgres.run(lambda connection: control_log.advance(connection, entry_id))

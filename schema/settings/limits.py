@@ -80,17 +80,45 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     figures_window_s: Annotated[float, Meta(gt=0, description="time that rates and averages look back")] = 3600.0
     figures_min_ended: Annotated[int, Meta(ge=1, description="ended videos below which there is no rate")] = 10
 
+    # the integrity guardian
+    audit_s: Annotated[float, Meta(gt=0, description="seconds between two looks for contradictions in the record")] = (
+        30.0
+    )
+    full_audit_s: Annotated[float, Meta(gt=0, description="seconds between two looks that read every row there is")] = (
+        600.0
+    )
+    film_check_s: Annotated[float, Meta(gt=0, description="seconds between two old films that are read again")] = 60.0
+    idle_session_s: Annotated[
+        float, Meta(gt=0, description="seconds a Postgres session of ours may be idle before it is closed")
+    ] = 600.0
+
     # money
     video_budget_usd: Annotated[Decimal, Meta(description="most that one video may cost, in dollars")] = Decimal("3.00")
     day_budget_usd: Annotated[Decimal, Meta(description="most that all videos may cost in a day (UTC), in dollars")] = (
         Decimal("150.00")
     )
+    video_warning_usd: Annotated[Decimal, Meta(description="cost of a video that is worth a notice, in dollars")] = (
+        Decimal("2.50")
+    )
+    video_economy_usd: Annotated[
+        Decimal, Meta(description="cost of a video from which it is made in economy mode, in dollars")
+    ] = Decimal("2.80")
+    day_call_usd: Annotated[
+        Decimal, Meta(description="what is left of the day below which no call is expected to fit, in dollars")
+    ] = Decimal("0.25")
+    hour_budget_usd: Annotated[
+        Decimal, Meta(description="cost of an hour from which all is made in economy mode, in dollars")
+    ] = Decimal("25.00")
+    burn_patience_s: Annotated[
+        float, Meta(gt=0, description="seconds economy mode has to slow spending down before all is paused")
+    ] = 600.0
     pexels_requests_per_hour: Annotated[int, Meta(ge=1, description="requests that Pexels allows in an hour")] = 200
     youtube_uploads_per_day: Annotated[int, Meta(ge=1, description="uploads that YouTube allows in a day")] = 100
 
     def __post_init__(self) -> None:
         """Refuses a budget that is no amount of money."""
-        for budget in (self.video_budget_usd, self.day_budget_usd):
+        amounts = (self.video_budget_usd, self.day_budget_usd, self.video_warning_usd, self.video_economy_usd)
+        for budget in (*amounts, self.day_call_usd, self.hour_budget_usd):
             if not budget.is_finite() or budget < 0:
                 raise ValueError("Expected an amount of 0 or more, such as 3.00")
 

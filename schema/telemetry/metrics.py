@@ -128,6 +128,9 @@ KEY_FIGURE_LEVEL = Gauge(
     "ytempire_key_figure_level", "0 normal, 1 warning, 2 critical; none: not known", ["figure"], registry=REGISTRY
 )
 
+#: Figures: day (reserved and spent), last_hour and dearest_video (spent; of those in hand).
+COST_USD = Gauge("ytempire_cost_dollars", "What is compared with the budgets", ["figure"], registry=REGISTRY)
+
 GPU_CARDS = Gauge("ytempire_gpu_cards", "Graphics cards that answer", registry=REGISTRY)
 GPU_MEMORY_MB = Gauge("ytempire_gpu_memory_megabytes", "Memory of a card (MiB)", ["card", "kind"], registry=REGISTRY)
 GPU_UTILIZATION = Gauge("ytempire_gpu_utilization_percent", "Utilisation of a card", ["card"], registry=REGISTRY)

@@ -22,7 +22,7 @@ WITHIN_S = 30.0
 Start = Callable[..., subprocess.Popen[str]]
 ACTORS = (
     *(("actors", name) for name in ("intake", "control", "dispatch")),
-    *(("guardians", name) for name in ("integrity", "gpu", "stuck", "vitals")),
+    *(("guardians", name) for name in ("integrity", "cost", "gpu", "stuck", "vitals")),
 )
 
 
