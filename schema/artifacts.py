@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
+from typing import IO
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
@@ -91,6 +92,38 @@ class Artifacts:
             _verify(path, ref)
             yield path
 
+    def fault(self, ref: ArtifactRef) -> str:
+        """What is wrong with a stored file, in words; empty where it is what was stored. Reads all of it.
+
+        Raises ArtifactError where the store cannot be read, which says nothing about the file.
+        """
+        try:
+            if not self._fs.exists(self._root):
+                raise ArtifactError(f"the store of artifacts is not there: {self._root}")
+            with self._fs.open(self._at(ref.path), "rb") as file:
+                digest, size_bytes = _digest_of(file)
+        except FileNotFoundError:
+            return f"{ref.path} is missing"
+        except OSError as error:
+            raise ArtifactError(f"artifact {ref.path} cannot be read: {error}") from error
+        if digest == ref.sha256:
+            return ""
+        return f"{ref.path} has changed: {_compared(digest, size_bytes, ref)}"
+
+    def set_aside(self, path: str, folder: str) -> bool:
+        """Move a file or a folder into `folder`, under its own name; False where it is not there."""
+        source, target = self._at(path), f"{self._at(folder)}/{PurePosixPath(path).name}"
+        if not self._fs.exists(source):
+            return False
+        if self._fs.exists(target):
+            target = f"{target}.{uuid.uuid4().hex[:8]}"
+        self._fs.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        if self._local:
+            Path(source).rename(target)
+        else:
+            self._fs.mv(source, target, recursive=True)
+        return True
+
     def location(self, path: str) -> str:
         """Where `path` is, in words a person can use: a folder's own path, or the store's URL."""
         return self._at(path) if self._local else str(self._fs.unstrip_protocol(self._at(path)))
@@ -112,12 +145,21 @@ def _link(source: str, target: str) -> None:
 
 
 def _digest(path: Path) -> tuple[str, int]:
-    digest, size_bytes = hashlib.sha256(), 0
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-            size_bytes += len(chunk)
+        return _digest_of(file)
+
+
+def _digest_of(file: IO[bytes]) -> tuple[str, int]:
+    digest, size_bytes = hashlib.sha256(), 0
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+        size_bytes += len(chunk)
     return digest.hexdigest(), size_bytes
+
+
+def _compared(digest: str, size_bytes: int, ref: ArtifactRef) -> str:
+    got, stored = f"{size_bytes} bytes, sha256 {digest[:12]}", f"{ref.size_bytes} bytes, {ref.sha256[:12]}"
+    return f"it is {got}; stored were {stored}"
 
 
 def _verify(path: Path, ref: ArtifactRef) -> None:
@@ -127,6 +169,5 @@ def _verify(path: Path, ref: ArtifactRef) -> None:
         message = f"artifact {ref.path} cannot be read: {error.strerror}"
         raise ArtifactError(message) from error
     if digest != ref.sha256:
-        got, stored = f"{size_bytes} bytes, sha256 {digest[:12]}", f"{ref.size_bytes} bytes, {ref.sha256[:12]}"
-        message = f"artifact {ref.path} has changed: it is {got}; stored were {stored}"
+        message = f"artifact {ref.path} has changed: {_compared(digest, size_bytes, ref)}"
         raise ArtifactError(message)

@@ -1,6 +1,7 @@
 """Keeps `queue:priority` and `queue:processing` as the record has them, for the operators' aliases.
 
-Only dispatch calls it; both keys are replaced in one transaction, and may be lost at any moment.
+Dispatch writes them, and integrity where they are wrong; both keys are replaced in one transaction, and may be lost at
+any moment.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ class Mirror:
     async def snapshot(self) -> tuple[dict[str, float], set[str]]:
         """What the keys should hold now."""
         return await self._queue.mirrored()
+
+    def shown(self) -> tuple[dict[str, float], set[str]]:
+        """What the keys hold now; waits likewise."""
+        return self._transport.mirrored(names.QUEUE, names.PROCESSING)
 
     def write(self, queued: dict[str, float], processing: set[str]) -> None:
         """Replace both keys; waits while Redis is away (call it from a thread)."""

@@ -102,6 +102,10 @@ FACTS_REPUBLISHED = Counter(
     "ytempire_facts_republished", "Facts that integrity found missing from Redis", registry=REGISTRY
 )
 
+INTEGRITY_FOUND = Gauge(
+    "ytempire_integrity_found", "Contradictions that integrity leaves to a person", ["checks"], registry=REGISTRY
+)
+
 GUARDIAN_LAST_TICK = Gauge(
     "ytempire_guardian_last_tick_seconds",
     "When a guardian last looked and found nothing in its way, in seconds since 1970",

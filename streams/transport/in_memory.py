@@ -250,6 +250,15 @@ class InMemoryTransport:
         with self._locked() as server:
             server.queues |= {queue_key: dict(scores), set_key: set(members)}
 
+    def mirrored(self, queue_key: str, set_key: str) -> tuple[dict[str, float], set[str]]:
+        """What a sorted set and a set hold."""
+        with self._locked() as server:
+            queued, members = server.queues.get(queue_key), server.queues.get(set_key)
+            return (
+                dict(queued) if isinstance(queued, dict) else {},
+                set(members) if isinstance(members, set) else set(),
+            )
+
     def refuse_unsafe_server(self) -> None:
         """Refuses nothing: it is made for tests, and forgets everything."""
 

@@ -33,6 +33,18 @@ class Mirrors:
         found: Any = self._connection.call(partial(self._connection.commands.hgetall, key))
         return {name.decode(): value.decode(errors="replace") for name, value in found.items()} or None
 
+    def mirrored(self, queue_key: str, set_key: str) -> tuple[dict[str, float], set[str]]:
+        """What both hold, read together."""
+
+        def read() -> tuple[dict[str, float], set[str]]:
+            with self._connection.commands.pipeline(transaction=True) as together:
+                together.zrange(queue_key, 0, -1, withscores=True)
+                together.smembers(set_key)
+                queued, members = together.execute()
+            return {name.decode(): score for name, score in queued}, {name.decode() for name in members}
+
+        return self._connection.call(read)
+
     def mirror(self, queue_key: str, scores: Mapping[str, float], set_key: str, members: set[str]) -> None:
         """Replaces a sorted set and a set."""
 

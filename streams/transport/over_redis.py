@@ -171,6 +171,10 @@ class RedisTransport:
         """Replaces a sorted set and a set."""
         self._mirrors.mirror(queue_key, scores, set_key, members)
 
+    def mirrored(self, queue_key: str, set_key: str) -> tuple[dict[str, float], set[str]]:
+        """What a sorted set and a set hold."""
+        return self._mirrors.mirrored(queue_key, set_key)
+
     def leave(self, subscription: Subscription) -> None:
         """Removes our consumer name where nothing is pending."""
         self._leases.leave(subscription)

@@ -270,6 +270,10 @@ class Transport(Protocol):
         """Replaces a sorted set and a set, together."""
         ...
 
+    def mirrored(self, queue_key: str, set_key: str) -> tuple[dict[str, float], set[str]]:
+        """What the sorted set and the set hold."""
+        ...
+
     def leave(self, subscription: Subscription) -> None:
         """Removes this consumer's name where it has nothing pending; does not wait for a server that is away."""
         ...

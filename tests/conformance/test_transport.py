@@ -434,6 +434,18 @@ def test_figures_tell_what_is_left_and_never_take_unknown_for_nothing(bus: Bus) 
     assert 0.04 < stream.oldest_pending_s < 30
 
 
+# Keys that people read
+
+
+def test_the_queue_keys_are_read_as_they_were_written(bus: Bus) -> None:
+    me, keys = bus.transport(), ("queue:priority", "queue:processing")
+    assert me.mirrored(*keys) == ({}, set())
+    me.mirror(keys[0], {"a": 1.0, "b": 2.5}, keys[1], {"c"})
+    assert me.mirrored(*keys) == ({"a": 1.0, "b": 2.5}, {"c"})
+    me.mirror(keys[0], {}, keys[1], set())
+    assert me.mirrored(*keys) == ({}, set())
+
+
 # The end
 
 
