@@ -6,7 +6,6 @@ A video that is being worked on stops at its next safe point. What ended meanwhi
 from __future__ import annotations
 
 import asyncio
-import re
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -14,7 +13,7 @@ import typer
 
 from deploy.commands.connections import record
 from deploy.commands.control import ReasonOption, give, send, understood
-from deploy.commands.terminal import FAILED, DataOption, JsonOption, complain, running_factory
+from deploy.commands.terminal import FAILED, DataOption, JsonOption, complain, running_factory, seconds
 from deploy.launch.data_directory import Addresses
 from schema import wire
 from schema.errors import RefusedError
@@ -28,7 +27,6 @@ from streams.transport.port import BusUnavailableError
 OPEN = ("waiting", "queued", "processing")
 _AT_ONCE = 50
 _MOST = 100_000
-_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 VideoArgument = Annotated[str, typer.Argument(help="One video; or give a filter instead.", metavar="[VIDEO]")]
 StatusOption = Annotated[str, typer.Option(help="waiting, queued or processing.", metavar="STATUS")]
@@ -60,7 +58,12 @@ def cancel(
     if status and status not in OPEN:
         raise RefusedError(f"status is {status!r}: only {', '.join(OPEN)} can be cancelled", hint="./ytempire videos")
     statuses = (status,) if status else OPEN
-    wanted = Wanted(statuses=statuses, older_than_s=_seconds(older_than), topic=topic, style=style)
+    wanted = Wanted(
+        statuses=statuses,
+        older_than_s=seconds(older_than, "--older-than") if older_than else None,
+        topic=topic,
+        style=style,
+    )
     found = asyncio.run(_find(factory, wanted))
     if not yes:
         _show(found)
@@ -104,12 +107,3 @@ async def _find(factory: Addresses, wanted: Wanted) -> list[VideoRow]:
 async def _apply(factory: Addresses, given: list[Command]) -> list[Answer]:
     async with record(factory.database_url) as postgres:
         return await Commands(postgres).apply_directly(given)
-
-
-def _seconds(text: str) -> float | None:
-    """A time such as `90s`, `15m`, `2h`, `3d`."""
-    if not text:
-        return None
-    if (found := re.fullmatch(r"([0-9]{1,6})([smhd])", text)) is None:
-        raise RefusedError(f"--older-than is {text!r}: expected a time such as 90s, 15m, 2h or 3d", hint="2h")
-    return float(found[1]) * _UNITS_S[found[2]]

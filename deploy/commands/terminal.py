@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 it failed, 2 it was asked wrongly or cannot be used as it 
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from schema.errors import ConfigurationError, PipelineError, RefusedError
 from schema.settings import environment
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
+_UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 DataOption = Annotated[
     Path | None,
@@ -51,6 +53,13 @@ def complain(message: str, hint: str = "") -> None:
     print(f"ytempire: {message}", file=sys.stderr)
     if hint:
         print(f"  try: {hint}", file=sys.stderr)
+
+
+def seconds(text: str, option: str) -> float:
+    """A time such as `90s`, `15m`, `2h`, `3d`; raises RefusedError, naming the option, for anything else."""
+    if (found := re.fullmatch(r"([0-9]{1,6})([smhd])", text)) is None:
+        raise RefusedError(f"{option} is {text!r}: expected a time such as 90s, 15m, 2h or 3d", hint="2h")
+    return float(found[1]) * _UNITS_S[found[2]]
 
 
 def data_dir(chosen: Path | None) -> Path:

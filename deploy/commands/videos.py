@@ -13,7 +13,8 @@ import typer
 from actors.intake import writable
 from actors.providers import estimate as estimated
 from deploy.commands.connections import PATIENCE_S, bus, record
-from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory
+from deploy.commands.story import tell
+from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory, seconds
 from schema import wire
 from schema.errors import ConfigurationError, RefusedError, RetryableError
 from schema.events import request
@@ -109,8 +110,19 @@ def read_notes(path: Path | None) -> str:
         raise ConfigurationError(f"the notes {path} cannot be read: {error}", hint="give a UTF-8 text file") from error
 
 
-def status(data: DataOption = None) -> None:
-    """Show what the factory is doing."""
+def status(
+    since: Annotated[str, typer.Option(help="Tell what happened within this time, such as 8h.", metavar="TIME")] = "",
+    limit: Annotated[int, typer.Option(help="At most so many events of it, the latest.", min=1, max=100_000)] = 500,
+    data: DataOption = None,
+    *,
+    json: JsonOption = False,
+) -> None:
+    """Show what the factory is doing; with --since, tell what happened, as a story in order of time."""
+    if since:
+        tell(running_factory(data), seconds(since, "--since"), most=limit, json=json)
+        return
+    if json:
+        raise RefusedError("--json tells a story: it needs --since", hint="./ytempire status --since 8h --json")
     asyncio.run(_show_status(running_factory(data).database_url, data_dir(data)))
 
 
