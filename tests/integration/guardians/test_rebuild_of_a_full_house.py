@@ -16,6 +16,7 @@ from schema.events.command import Command
 from schema.record.admission import Queue
 from schema.record.claims import Claim, Claims
 from schema.record.commands import Commands
+from schema.telemetry import metrics
 from streams import names
 from streams.process import Process
 from tests.integration.guardians.conftest import notices
@@ -50,31 +51,41 @@ def _said(server: Server) -> Counter[str]:
     return Counter(fields[b"video"].decode() for fields in found)
 
 
+def _ticked(guardian: str) -> bool:
+    """Whether the first look of this guardian is over."""
+    return bool(metrics.REGISTRY.get_sample_value("ytempire_guardian_last_tick_seconds", {"guardian": guardian}))
+
+
+def _wiped(server: Server) -> int:
+    """How many guardians said that they rebuilt what was wiped."""
+    return [notice["cause"] for notice in notices(server, "integrity.rebuilt")].count("wiped")
+
+
 @pytest.mark.slow
 async def test_all_that_is_owed_is_back_within_ten_seconds_and_twice_at_once_doubles_nothing(
     processes: Processes, redis_server: Server
 ) -> None:
     actor, worker = await processes("control"), await processes("script")
     await _full_house(actor)
+    metrics.GUARDIAN_LAST_TICK.clear()
     patient = replace(processes.servers, guardian_tick_s=3600.0)  # so that it is the worker's notice that wakes them
-    guardians = [await processes("integrity", servers=patient) for _ in range(2)]
+    guardians = [await processes(name, servers=patient) for name in ("integrity", "another_integrity")]
     async with running(control.run(actor)):
         await Commands(actor.postgres).apply(Command("halt", reason="before the wipe", id="h"))
         await Commands(actor.postgres).apply(Command("mode", mode="economy", reason="before the wipe", id="m"))
         await until(lambda: len(entries(redis_server, names.CONTROL)) == 2, within_s=30)
         async with running(integrity.run(guardians[0])), running(integrity.run(guardians[1])):
-            await until(lambda: sum(_said(redis_server).values()) >= 7, within_s=30)
+            await until(lambda: all(_ticked(guardian.name) for guardian in guardians), within_s=30)
             await asyncio.to_thread(worker.transport.read, names.stage_subscription(SCRIPT), 1, BLOCK_S)
             redis_server.flushall()
             wiped_s = time.monotonic()
             await asyncio.to_thread(worker.transport.read, names.stage_subscription(SCRIPT), 1, BLOCK_S)
             await until(lambda: len(_said(redis_server)) == 7 and redis_server.zcard(names.QUEUE) == 100)
             took_s = time.monotonic() - wiped_s
-            await until(lambda: len(notices(redis_server, "integrity.rebuilt")) == 2)
+            await until(lambda: _wiped(redis_server) == 2)
         print(f"rebuilt within {took_s:.2f} s")  # noqa: T201 - the figure that is asked for
         assert took_s <= WITHIN_S
         assert redis_server.scard(names.PROCESSING) == 7
-        assert {notice["cause"] for notice in notices(redis_server, "integrity.rebuilt")} == {"wiped"}
         await _each_begins_once(processes, _said(redis_server))
         # what stands, stands; and the new stream is heard
         newcomer = await processes("newcomer")
