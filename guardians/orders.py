@@ -15,7 +15,7 @@ import msgspec
 from schema.errors import RefusedError
 from schema.events import command as commands
 from schema.events.command import REASON_MAX_CHARS, Command
-from schema.record.commands import Commands
+from schema.record.commands import NOTHING, Commands
 from streams import names
 from streams.process import Process
 from streams.publish import publish
@@ -90,8 +90,10 @@ class Orders:
         """Give it; False where the record refuses, as for a video that has ended meanwhile."""
         command = msgspec.structs.replace(command, reason=command.reason[:REASON_MAX_CHARS], id=uuid.uuid4().hex)
         try:
-            await self._commands.apply(command)
+            answer = await self._commands.apply(command)
         except RefusedError:
+            return False
+        if answer.did.startswith(NOTHING):  # acknowledged since `read`
             return False
         try:
             await asyncio.to_thread(self._say, command)

@@ -22,7 +22,9 @@ from schema.record.refusals import Refused, reject
 
 #: Verbs that shut and open the gate.
 HOLDS = ("halt", "pause", "resume")
-_ACKNOWLEDGED = "nothing: an operator has acknowledged this cause"
+#: How an answer begins that changed nothing.
+NOTHING = "nothing"
+_ACKNOWLEDGED = f"{NOTHING}: an operator has acknowledged this cause"
 _APPLIED_BEFORE = "nothing: it was applied before"
 
 

@@ -6,9 +6,10 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from deploy.launch.ports import free_ports
@@ -17,6 +18,11 @@ from tests.fakes.nvml import Driver
 from tests.integration.processes import entries
 from tests.integration.streams.workers import Server
 
+#: As an old dump has none of these.
+_NO_CHECKS = """
+ALTER TABLE video_queue DROP CONSTRAINT completed_has_its_time;
+ALTER TABLE video_stages DROP CONSTRAINT done_has_its_output;
+ALTER TABLE pipeline_costs DROP CONSTRAINT amount_is_plausible"""
 Notices = list[dict[str, str]]
 
 
@@ -24,6 +30,15 @@ Notices = list[dict[str, str]]
 def driver(tmp_path: Path) -> Driver:
     """The fake driver, with one idle card."""
     return Driver(tmp_path)
+
+
+@pytest.fixture
+async def owner(database_url: str) -> AsyncIterator[asyncpg.Connection[asyncpg.Record]]:
+    """Somebody at psql, on a database without CHECK constraints."""
+    connection = await asyncpg.connect(database_url)
+    await connection.execute(_NO_CHECKS)
+    yield connection
+    await connection.close()
 
 
 class Guardian:

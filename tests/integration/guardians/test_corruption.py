@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from decimal import Decimal
 from pathlib import Path
-from typing import TypeAlias
 
 import asyncpg
 import msgspec
@@ -13,26 +11,16 @@ import pytest
 
 from guardians.integrity import IntegrityGuardian
 from schema import flow
-from schema.artifacts import Artifacts
-from schema.documents import ArtifactRef, Film, Verdict
 from schema.money.ledger import Ledger
-from schema.settings.limits import Limits
 from streams import names
 from streams.process import Process
 from tests.integration.guardians.conftest import notices
+from tests.integration.guardians.planting import LIMITS, Owner, plant, said, status
 from tests.integration.money.conftest import run_stage, sent
 from tests.integration.processes import Processes
 from tests.integration.record.conftest import execute
 from tests.integration.streams.workers import Server
 
-Owner: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
-#: Every tick looks at everything.
-LIMITS = Limits(audit_s=1e-6, full_audit_s=1e-6, film_check_s=1e-6)
-#: As an old dump has none of these.
-NO_CHECKS = """
-ALTER TABLE video_queue DROP CONSTRAINT completed_has_its_time;
-ALTER TABLE video_stages DROP CONSTRAINT done_has_its_output;
-ALTER TABLE pipeline_costs DROP CONSTRAINT amount_is_plausible"""
 ALL, FAILED, DROPPED, RUNNING = (
     *("done done done done done", "done failed dropped dropped dropped"),
     *("done dropped dropped dropped dropped", "done done running open open"),
@@ -48,15 +36,6 @@ WHERE amount < 0 OR amount > 10;""",
 
 
 @pytest.fixture
-async def owner(database_url: str) -> AsyncIterator[Owner]:
-    """Somebody at psql, on a database without CHECK constraints."""
-    connection = await asyncpg.connect(database_url)
-    await connection.execute(NO_CHECKS)
-    yield connection
-    await connection.close()
-
-
-@pytest.fixture
 async def process(processes: Processes) -> Process:
     return await processes("integrity", limits=LIMITS)
 
@@ -66,34 +45,10 @@ def guardian(process: Process) -> IntegrityGuardian:
     return IntegrityGuardian(process)
 
 
-async def plant(owner: Owner, status: str, stages: str = "", *, video: str = "v", timed: bool = True) -> None:
-    """A video with this status; `stages` are five words, one a stage, or nothing."""
-    ended = "now()" if timed and status in ("completed", "failed", "cancelled") else "NULL"
-    completed = ended if status == "completed" else "NULL"
-    await owner.execute(
-        f"""INSERT INTO video_queue (id, key, topic, brief, status, completed_at, ended_at)
-            VALUES ($1, $1, 't', '{{"topic": "t"}}', $2, {completed}, {ended})""",  # noqa: S608 - one of two words
-        *(video, status),
-    )
-    for stage, word in zip(flow.STAGES, stages.split(), strict=False):
-        await owner.execute(
-            """INSERT INTO video_stages (video_id, stage, status, attempt, output, ended_at, error, lease_until)
-               VALUES ($1, $2, $3, 1, CASE WHEN $3 = 'done' THEN '{}'::jsonb END,
-                       CASE WHEN $3 IN ('done', 'failed') THEN now() - interval '1 h' END,
-                       CASE WHEN $3 = 'failed' THEN 'it went wrong' END,
-                       CASE WHEN $3 = 'running' THEN now() + interval '1 h' END)""",
-            *(video, stage.name, word),
-        )
-
-
 async def running_stage(process: Process, video: str = "v") -> None:
     """A script stage that runs, with a lease."""
     await run_stage(process.postgres, video)
     await execute(process.postgres, "UPDATE video_stages SET lease_until = now() + interval '1 h'")
-
-
-async def status(owner: Owner, video: str = "v") -> str:
-    return str(await owner.fetchval("SELECT status FROM video_queue WHERE id = $1", video))
 
 
 async def stages(owner: Owner, video: str = "v") -> str:
@@ -104,12 +59,6 @@ async def stages(owner: Owner, video: str = "v") -> str:
 
 async def rows(owner: Owner, sql: str) -> list[tuple[object, ...]]:
     return [tuple(row) for row in await owner.fetch(sql)]
-
-
-def said(server: Server, type_: str = "integrity.") -> list[tuple[str, str]]:
-    """But for the queue keys: there is no dispatch here that writes them."""
-    found = [(notice["type"], notice["cause"]) for notice in notices(server, type_)]
-    return [words for words in found if words[1] != "queue_keys"]
 
 
 async def test_the_runbooks_two_queries_find_nothing_after_the_guardian_looked(
@@ -228,87 +177,6 @@ async def test_a_completed_video_that_was_never_finished_is_quarantined_and_can_
     assert await stages(owner) == "done dropped dropped dropped dropped"
     assert (tmp_path / "quarantine" / "v" / "v" / "voice.wav").read_text() == "voice"
     assert said(redis_server) == [("integrity.quarantined", "never_finished")]
-
-
-# Films
-
-
-async def filmed(owner: Owner, folder: Path, video: str = "v", *, linked: bool = False) -> ArtifactRef:
-    """A completed video with its film, and the working copy of it, which shares its bytes where it is `linked`."""
-    artifacts, source = Artifacts(str(folder)), folder / "film"
-    source.write_text(f"film of {video}")
-    working = artifacts.put(source, f"work/{video}/render-1-film.mp4")
-    final = artifacts.promote(working, f"videos/{video}.mp4")
-    if not linked:
-        (folder / final.path).unlink()
-        artifacts.put(source, final.path)
-    film = Film(working, working, 1280, 720, 30, 1, 1.0, "libx264")
-    await plant(owner, "completed", "done done done done done", video=video)
-    for stage, output in (("render", film), ("quality", Verdict(passed=True, findings=(), video=final))):
-        await owner.execute(
-            "UPDATE video_stages SET output = $3::jsonb WHERE video_id = $1 AND stage = $2",
-            *(video, stage, msgspec.json.encode(output).decode()),
-        )
-    return final
-
-
-async def test_a_film_that_is_gone_or_changed_is_restored_from_its_working_copy(
-    guardian: IntegrityGuardian, owner: Owner, redis_server: Server, tmp_path: Path
-) -> None:
-    await guardian.tick()
-    final = await filmed(owner, tmp_path)
-    await guardian.tick()
-    assert said(redis_server) == []
-    for damage in ("unlink", "change"):
-        path = tmp_path / final.path
-        path.unlink() if damage == "unlink" else path.write_text("another film")
-        await guardian.tick()
-        assert path.read_text() == "film of v"
-        path.unlink()
-        path.write_text("film of v")
-    assert said(redis_server) == [("integrity.repaired", "film")] * 2
-    assert await status(owner) == "completed"
-
-
-async def test_a_film_that_cannot_be_restored_is_quarantined_with_its_reason(
-    guardian: IntegrityGuardian, owner: Owner, redis_server: Server, tmp_path: Path
-) -> None:
-    final = await filmed(owner, tmp_path, linked=True)
-    (tmp_path / final.path).write_text("half a film")
-    await guardian.tick()
-    assert await status(owner) == "failed"
-    reason = str(await owner.fetchval("SELECT reason FROM video_queue"))
-    assert reason.startswith("quarantined: videos/v.mp4 has changed: it is 11 bytes, sha256 ")
-    assert not (tmp_path / "videos" / "v.mp4").exists()
-    assert (tmp_path / "quarantine" / "v" / "v.mp4").read_text() == "half a film"
-    [notice] = notices(redis_server, "integrity.")
-    assert (notice["type"], notice["cause"], notice["level"]) == ("integrity.quarantined", "film", "critical")
-
-
-async def test_films_are_read_by_turns_and_a_store_that_lost_many_is_said_and_not_believed(
-    processes: Processes, owner: Owner, redis_server: Server, tmp_path: Path
-) -> None:
-    videos = [f"v{number}" for number in range(6)]
-    for video in videos:
-        (tmp_path / (await filmed(owner, tmp_path, video, linked=True)).path).unlink()
-        (tmp_path / "work" / video / "render-1-film.mp4").unlink()
-    await IntegrityGuardian(await processes("integrity", limits=LIMITS)).tick()
-    assert [await status(owner, video) for video in videos] == ["failed"] + 5 * ["completed"]
-    guardian = IntegrityGuardian(await processes("integrity", limits=LIMITS))
-    for _ in videos:
-        await guardian.tick()
-    assert [await status(owner, video) for video in videos] == 4 * ["failed"] + 2 * ["completed"]
-    assert said(redis_server, "integrity.found") == [("integrity.found", "many_films")]
-
-
-async def test_a_store_that_is_not_there_says_nothing_about_its_films(
-    processes: Processes, owner: Owner, redis_server: Server, tmp_path: Path
-) -> None:
-    await filmed(owner, tmp_path)
-    servers = msgspec.structs.replace(processes.servers, artifacts_url=str(tmp_path / "not-mounted"))
-    await IntegrityGuardian(await processes("integrity", limits=LIMITS, servers=servers)).tick()
-    assert await status(owner) == "completed"
-    assert said(redis_server) == [("integrity.found", "store")]
 
 
 # Money
