@@ -69,7 +69,7 @@ async def one_end(record: Record) -> list[str]:
     for video in await record.fetch(_ENDS):
         name, status = video["id"], video["status"]
         if status not in ("completed", "failed", "cancelled") or not video["has_ended"] or video["in_hand"]:
-            broken.append(f"I1: {name} has reached no end: it is {status}, and {video['open']} are in hand")
+            broken.append(f"I1: {name} has reached no end: it is {status}, and {video['in_hand']} are in hand")
         if status == "failed" and not video["reason"].strip():
             broken.append(f"I1: {name} failed, and nobody says why")
         broken += [f"I1: {stage} of {name} was done more than once" for stage in video["done_again"]]

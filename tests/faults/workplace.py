@@ -92,6 +92,11 @@ class StageProcess:
         told = (json.loads(line) for line in self.said().splitlines() if line.startswith("{"))
         return [event for event in told if event.get("event") == name]
 
+    def ready_s(self) -> float:
+        """When it was ready, in seconds of the epoch."""
+        (event,) = self.events("process.ready")
+        return datetime.fromisoformat(str(event["at"])).timestamp()
+
     def said(self) -> str:
         """Its whole log."""
         return self._log.read_text(encoding="utf-8", errors="replace")
@@ -172,14 +177,14 @@ class Workplace:
 
     async def is_done(self) -> bool:
         """Whether the stage has left its result."""
-        return bool(await self._status("video_stages", "stage", self.stage.name) == "done")
+        sql = "SELECT status = 'done' FROM video_stages WHERE stage = $1"
+        return bool(await self.record.fetchval(sql, self.stage.name))
 
-    async def has_failed(self) -> bool:
-        """Whether the video has."""
-        return bool(await self._status("video_queue", "id", self.video) == "failed")
-
-    async def _status(self, table: str, column: str, value: str) -> object:
-        return await self.record.fetchval(f"SELECT status FROM {table} WHERE {column} = $1", value)  # noqa: S608 - constants
+    async def attempt_began_s(self, attempt: int) -> float:
+        """When this attempt at the stage began."""
+        sql = "SELECT started_at FROM stage_attempts WHERE stage = $1 AND attempt = $2"
+        began_at: datetime = await self.record.fetchval(sql, self.stage.name, attempt)
+        return began_at.timestamp()
 
     def lines(self) -> list[Line]:
         """What the provider's own ledger holds."""
@@ -234,6 +239,7 @@ async def workplace(
         "YTEMPIRE_VIDEO_BUDGET_USD": str(video_usd),
         "YTEMPIRE_DATA_DIR": str(folder / "data"),
         "YTEMPIRE_BLOCK_S": "0.2",
+        "YTEMPIRE_LEASE_S": "120",  # nobody may have to wait for the lease of a dead process
         **environ,
     }
     place = Workplace(provider, fakes, settings, folder)
