@@ -18,6 +18,7 @@ from schema.record.claims import Claim, Claims
 from schema.record.commands import Commands
 from schema.telemetry import metrics
 from streams import names
+from streams.mirror import Mirror
 from streams.process import Process
 from tests.integration.guardians.conftest import notices
 from tests.integration.processes import BLOCK_S, Processes, command, entries, running, until
@@ -43,6 +44,8 @@ async def _full_house(process: Process) -> None:
     await queue.promote(capacity=100, age_per_priority_s=600)
     await execute(process.postgres, _FURTHER)
     await execute(process.postgres, "UPDATE video_stages SET opened_at = now() - interval '1 h'")
+    mirror = Mirror(process.transport, queue)
+    mirror.write(*await mirror.snapshot())
 
 
 def _said(server: Server) -> Counter[str]:
