@@ -106,15 +106,30 @@ async def test_a_child_that_is_killed_is_a_retryable_error(task: Task, tmp_path:
     assert "ended with code -9 and left no result" in str(error)
 
 
-async def test_a_checkpoint_that_raises_ends_the_child_within_two_seconds(
-    task: Task, process: Process, tmp_path: Path
+async def test_a_halt_does_not_wait_for_the_frame_that_is_being_encoded(
+    task: Task, process: Process, tmp_path: Path, instead: Program
 ) -> None:
-    working = asyncio.create_task(_ended(_film(task, order(tmp_path, scenes=LONG))))
+    instead(
+        "import signal, time; signal.signal(signal.SIGTERM, lambda *_: time.sleep(5));"
+        'print(\'{"frame": 1, "of": 2}\', flush=True); time.sleep(60)'
+    )
+    working = asyncio.create_task(_ended(_film(task, order(tmp_path))))
     await until(lambda: task.progress > 0)
     began_s = time.monotonic()
     process.gate.set("halted")
     assert isinstance(await working, Halted)
-    assert time.monotonic() - began_s < 2
+    assert time.monotonic() - began_s < 1
+
+
+async def test_a_halt_in_the_middle_of_a_film_leaves_nothing_under_its_name(
+    task: Task, process: Process, tmp_path: Path
+) -> None:
+    asked = order(tmp_path, scenes=LONG)
+    working = asyncio.create_task(_ended(_film(task, asked)))
+    await until(lambda: task.progress > 0)
+    process.gate.set("halted")
+    assert isinstance(await working, Halted)
+    assert not Path(asked.out).exists()
 
 
 async def test_a_child_that_will_not_stop_is_killed(
