@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 
 from schema.events.command import Command, is_guardian
-from schema.record import control_log, standing
+from schema.record import control_log
 from schema.record.control_log import position
 from schema.record.postgres import Connection, Postgres
 from schema.record.standing import Order
@@ -35,6 +35,17 @@ RETURNING true"""
 _LIFT = """
 DELETE FROM holds WHERE ($1 = '' OR by = $1) AND ($2 = '' OR cause = $2)
    AND ($3::bigint[] IS NULL OR (entry IS NOT NULL AND entry < $3)) RETURNING kind, cause, by"""
+
+# One statement, so one moment: holds of before a halt beside a cursor of after it would open a gate. And every process
+# asks it all the time. No row of `place`: nothing was applied yet.
+_READ = """
+WITH place AS (SELECT entry_id, generation FROM cursors WHERE reader = $1 AND stream = 'stream:control')
+SELECT coalesce((SELECT entry_id FROM place), '0-0') AS cursor,
+       coalesce((SELECT generation FROM place), 0) AS generation,
+       (SELECT coalesce(json_agg(h ORDER BY placed_at), '[]')::text
+          FROM (SELECT kind, cause, by, reason, placed_at FROM holds) AS h) AS holds,
+       (SELECT coalesce(json_agg(o ORDER BY placed_at), '[]')::text
+          FROM (SELECT kind, scope, cause, by, value, reason, placed_at FROM standing_orders) AS o) AS orders"""
 
 _ACKNOWLEDGE = """
 INSERT INTO acknowledged_causes (cause, by) VALUES ($1, $2)
@@ -81,7 +92,7 @@ class GateRecord:
 
     async def read(self) -> Truth:
         """The gate as the record has it now."""
-        return await self._postgres.run(_truth)
+        return _truth(await self._postgres.call(_READ, control_log.READER))
 
     async def apply(self, command: Command, *, entry_id: str | None) -> Applied:
         """Apply a hold or a resume once: from the stream with its `entry_id`, or directly, known by `command.id`."""
@@ -193,11 +204,10 @@ async def _lift(connection: Connection, command: Command, entry: list[int] | Non
     return len(rows)
 
 
-async def _truth(connection: Connection) -> Truth:
-    rows = await connection.fetch("SELECT kind, cause, by, reason, placed_at FROM holds ORDER BY placed_at")
-    holds = tuple(Hold(row["kind"], row["cause"], row["by"], row["reason"], row["placed_at"]) for row in rows)
-    cursor, generation = await control_log.place(connection)
-    return Truth(_state({hold.kind for hold in holds}), holds, cursor, generation, await standing.orders(connection))
+def _truth(row: asyncpg.Record) -> Truth:
+    holds = msgspec.json.decode(row["holds"], type=tuple[Hold, ...])
+    orders = msgspec.json.decode(row["orders"], type=tuple[Order, ...])
+    return Truth(_state({hold.kind for hold in holds}), holds, row["cursor"], row["generation"], orders)
 
 
 def _state(kinds: set[str]) -> State:

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import asyncio
+
+import asyncpg
 import pytest
 
 from schema.events.command import Command
 from schema.record.gate import GateRecord
 from schema.record.postgres import Postgres
+from tests.integration.money.conftest import until_waiting
 from tests.integration.record.conftest import execute, value
 
 
@@ -82,3 +86,18 @@ async def test_a_stream_that_began_anew_is_a_new_generation(gate: GateRecord) ->
     await gate.begin_anew()
     truth = await gate.read()
     assert (truth.cursor, truth.generation, truth.state) == ("0-0", 1, "halted")
+
+
+async def test_a_gate_is_not_opened_by_a_halt_that_commits_while_the_record_is_read(
+    postgres: Postgres, database_url: str
+) -> None:
+    record, owner = GateRecord(postgres), await asyncpg.connect(database_url)
+    async with owner.transaction():
+        await owner.execute("LOCK TABLE cursors IN ACCESS EXCLUSIVE MODE")
+        reading = asyncio.create_task(record.read())
+        await until_waiting(owner)
+        await owner.execute("INSERT INTO holds (kind, by, command) VALUES ('halt', 'operator', 'h')")
+        await owner.execute("INSERT INTO cursors (reader, stream, entry_id) VALUES ('control', 'stream:control', '9-0')")
+    truth = await reading
+    assert (truth.state, truth.cursor) in {("halted", "9-0"), ("open", "0-0")}
+    await owner.close()
