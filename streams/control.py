@@ -1,6 +1,6 @@
 """The gate of one process: shut by the stream within milliseconds, opened by the record alone; and the modes in force.
 
-A thread follows stream:control from where the record has applied it; a task asks the record once a second, Redis or no
+A thread follows stream:control from where the record has applied it; a task asks the record twice a second, Redis or no
 Redis. The gate opens when the record holds nothing and its cursor has passed every shutting command seen here.
 """
 
@@ -19,7 +19,8 @@ from streams.gate import Gate
 from streams.observer import Observer
 from streams.transport.port import Entry, Transport
 
-_POLL_S, _EAGER_POLL_S, _EAGER_S = 1.0, 0.05, 1.0
+#: A halt given without Redis shall hold within a second and a half, and the command itself takes most of one to start.
+_POLL_S, _EAGER_POLL_S, _EAGER_S = 0.5, 0.05, 1.0
 _log = structlog.get_logger(__name__)
 
 
