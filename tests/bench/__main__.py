@@ -12,6 +12,7 @@ from deploy.commands.terminal import guarded
 from tests.bench import table, waiting
 from tests.bench.bus.lab import Options
 from tests.bench.bus.run import run
+from tests.bench.halt import run as halting
 from tests.bench.money import Money, measure
 
 app = typer.Typer(name="ytempire bench", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
@@ -65,6 +66,39 @@ def money(
 ) -> None:
     """What reserve, sent and settle cost a call, at one row of costs and at a million."""
     rows = measure(Money(costs=costs, rounds=rounds, calls=calls), typer.echo)
+    if json_path is not None:
+        table.write_json(rows, json_path)
+    raise typer.Exit(table.exit_code(rows))
+
+
+@app.command()
+def halt(
+    *,
+    long: Annotated[bool, typer.Option("--long", help="1,000 cycles of halt and resume, not 200.")] = False,
+    processes: Annotated[int, typer.Option(help="Whose gates shut.", min=12)] = 32,
+    rounds: Annotated[int, typer.Option(help="Idle halts; half as many while films are made.", min=2)] = 100,
+    without_redis: Annotated[int, typer.Option(help="Halts with Redis stopped; half as many killed.", min=2)] = 10,
+    halts: Annotated[int, typer.Option(help="Halts against processes that buy.", min=1)] = 1_000,
+    cycles: Annotated[int, typer.Option(help="Halts and resumes over a busy factory.", min=1)] = 200,
+    waiting: Annotated[int, typer.Option(help="Videos that wait when Redis is wiped.", min=0)] = 10_000,
+    watched_s: Annotated[float, typer.Option("--watched", help="Seconds that guardians are watched.", min=1)] = 30.0,
+    only: Annotated[str, typer.Option(help="gates, money, work, rebuild, guardians, by commas.")] = "",
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
+) -> None:
+    """How soon a halt holds, and that no work is lost and no money spent by it."""
+    options = halting.Options(
+        processes=processes,
+        rounds=rounds,
+        films=rounds // 2,
+        stopped=without_redis,
+        killed=without_redis // 2,
+        halts=halts,
+        cycles=1_000 if long else cycles,
+        waiting=waiting,
+        watched_s=watched_s,
+        only=tuple(only.replace(",", " ").split()),
+    )
+    rows = halting.run(options, typer.echo)
     if json_path is not None:
         table.write_json(rows, json_path)
     raise typer.Exit(table.exit_code(rows))
