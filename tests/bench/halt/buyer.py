@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 import uuid
 from pathlib import Path
@@ -45,9 +46,7 @@ async def _buy(buy: Buy, adapter: Adapter[Any, Any], number: int) -> None:
         except Halted:
             await asyncio.sleep(_AGAIN_S)
         finally:
-            for file in folder.iterdir():
-                file.unlink()
-            folder.rmdir()
+            shutil.rmtree(folder)
 
 
 async def _run(video: str, loops: int) -> None:

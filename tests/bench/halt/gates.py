@@ -34,7 +34,7 @@ _NOTES: Final = "Rivers carry more than water. " * 12
 
 def commands(processes: int) -> list[tuple[str, ...]]:
     """So many processes: one of each, two renders, and as many quality stages as it takes."""
-    found = [("-m", "actors", name) for name in _SINGLE]
+    found: list[tuple[str, ...]] = [("-m", "actors", name) for name in _SINGLE]
     found += [("-m", "guardians", name) for name in _GUARDIANS]
     found += [("-m", "tests.bench.halt.stages", name) for name in ("script", "media", "audio")]
     return found + [("-m", "actors", "quality")] * (processes - len(found))
@@ -63,8 +63,7 @@ def filming(crew: Crew, rounds: int, say: Say) -> list[Film]:
     for number in range(rounds):
         if number and number % 25 == 0:
             say(f"  round {number}")
-        before = crew.frames()
-        crew.until(lambda: all(count >= before[row] + _RUNNING_FRAMES for row, count in crew.frames().items()))
+        crew.wait_for_frames(_RUNNING_FRAMES)
         wait(dice.uniform(0, _CHANCE_S))
         began_ns = _halt(crew)
         shut_ms = crew.shut_after_ms(began_ns)

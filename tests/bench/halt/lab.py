@@ -13,10 +13,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import msgspec
 import psutil
@@ -48,7 +48,7 @@ class Servers:
         self._options = tuple(postgres_options)
         self._stack, self._valkey_stack = ExitStack(), ExitStack()
 
-    def __enter__(self) -> Servers:
+    def __enter__(self) -> Self:
         """Start both."""
         program = postgres.postgres(self.folder / "postgres", self.postgres_port)
         program = msgspec.structs.replace(program, argv=(*program.argv, *self._options))
@@ -134,10 +134,8 @@ class Crew:
             process.terminate()
         until_s = time.monotonic() + _PATIENCE_S / 3
         for process in self._started:
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until_s - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
             kill_group(process.pid)
             process.wait()
 
@@ -158,9 +156,10 @@ class Crew:
         self.until(lambda: all(self.slots.read(row, slot) > began_ns for row in rows))
         return max(self.slots.read(row, slot) for row in rows)
 
-    def frames(self) -> dict[int, int]:
-        """Encoded so far, by the row of each render."""
-        return {row: self.slots.read(row, FRAMES) for row in self.rows_of("render")}
+    def wait_for_frames(self, count: int) -> None:
+        """Waits until each render has encoded so many more."""
+        enough = {row: self.slots.read(row, FRAMES) + count for row in self.rows_of("render")}
+        self.until(lambda: all(self.slots.read(row, FRAMES) >= frames for row, frames in enough.items()))
 
     def rendering(self) -> bool:
         """Whether a render's child is alive."""

@@ -1,14 +1,15 @@
 """No reservation becomes `sent` once a halt is committed: halts at moments of chance against processes that buy.
 
-Whose rows decide: Postgres notes when each transaction was committed (`track_commit_timestamp`), and writes `sent_at` by
-the same clock, so no clock of ours takes part. A reservation is open when a halt is committed, if it was made before and
-neither sent nor ended by then. The fakes' own ledger tells which calls came, by the reservation's id.
+The record's own rows decide: Postgres notes when each transaction was committed (`track_commit_timestamp`), and writes
+`sent_at` by the same clock, so no clock of ours takes part. A reservation is open when a halt is committed, if it was
+made before and neither sent nor ended by then. The fakes' ledger tells which calls came, by the reservation's id.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -111,7 +112,7 @@ def _buyers(servers: Servers, fakes: Fakes, folder: Path) -> Iterator[None]:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    preexec_fn=lambda: privileges.die_with_parent(9, parent_pid),  # noqa: PLW1509 - a system call
+                    preexec_fn=lambda: privileges.die_with_parent(signal.SIGKILL, parent_pid),  # noqa: PLW1509 - a system call
                 )
             )
     try:

@@ -7,6 +7,7 @@ once. Then each event is said once more, the stages come, and what they commit i
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -113,7 +114,7 @@ def _stages(running: Factory) -> Iterator[None]:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=lambda: privileges.die_with_parent(9, parent_pid),  # noqa: PLW1509 - a system call
+            preexec_fn=lambda: privileges.die_with_parent(signal.SIGKILL, parent_pid),  # noqa: PLW1509 - a system call
         )
         for number, stage in enumerate(flow.STAGES)
     ]

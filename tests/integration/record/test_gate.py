@@ -97,7 +97,9 @@ async def test_a_gate_is_not_opened_by_a_halt_that_commits_while_the_record_is_r
         reading = asyncio.create_task(record.read())
         await until_waiting(owner)
         await owner.execute("INSERT INTO holds (kind, by, command) VALUES ('halt', 'operator', 'h')")
-        await owner.execute("INSERT INTO cursors (reader, stream, entry_id) VALUES ('control', 'stream:control', '9-0')")
+        await owner.execute(
+            "INSERT INTO cursors (reader, stream, entry_id) VALUES ('control', 'stream:control', '9-0')"
+        )
     truth = await reading
     assert (truth.state, truth.cursor) in {("halted", "9-0"), ("open", "0-0")}
     await owner.close()
