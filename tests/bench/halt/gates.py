@@ -25,7 +25,8 @@ _SINGLE: Final = ("intake", "control", "dispatch", "render", "render")
 _GUARDIANS: Final = ("integrity", "gpu", "stuck", "vitals")
 #: Frames that a render has encoded since the resume before it counts as running.
 _RUNNING_FRAMES: Final = 12
-#: A round begins within so long after everybody is ready for it: gates look at the record once a second.
+#: A round begins within so long after everybody is ready for it; without Redis, anywhere between two looks of the gates
+#: at the record, which a resume has brought into step.
 _CHANCE_S: Final = 0.3
 _CHANCE_OF_A_LOOK_S: Final = 1.2
 #: Intake wants words; the stages of the bench have their own.
