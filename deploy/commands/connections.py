@@ -8,11 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Iterator
+from typing import TYPE_CHECKING
 
 from schema.errors import RecordUnavailableError
 from schema.record.postgres import Postgres
 from schema.settings.servers import Servers
-from streams.transport.over_redis import RedisTransport
+
+if TYPE_CHECKING:
+    from streams.transport.over_redis import RedisTransport
 
 _NAME = "cli"
 #: How long a server may stay silent before a command gives up.
@@ -23,6 +26,9 @@ _LEASE_S = 5.0
 @contextlib.contextmanager
 def bus(redis_url: str) -> Iterator[RedisTransport]:
     """The transport; calls on it take `wait_s=PATIENCE_S`."""
+    # loaded late: a third of a command's start, for which a halt that the record takes first need not wait
+    from streams.transport.over_redis import RedisTransport  # noqa: PLC0415
+
     transport = RedisTransport(redis_url, process=_NAME, lease_s=_LEASE_S)
     try:
         yield transport

@@ -18,7 +18,6 @@ from schema import wire
 from schema.errors import RefusedError, RetryableError
 from schema.record.videos import Videos
 from streams import names
-from streams.transport.dead_letters import lane_fields
 from streams.transport.port import BusUnavailableError, DeadLetter, Transport
 
 _ENDED = ("completed", "failed", "cancelled")
@@ -72,6 +71,9 @@ def _put_back(transport: Transport, letter: DeadLetter, ended: str | None) -> bo
     if outcome != "requeued":
         complain(f"{letter.id} " + ("was put back before" if outcome == "again" else "is not kept any more"))
         return False
+    # loaded late, as in connections.py: every command imports this module
+    from streams.transport.dead_letters import lane_fields  # noqa: PLC0415
+
     fields = {_text(name): _text(value) for name, value in lane_fields(letter).items()}
     print(wire.line(subscription.lane, fields))
     return True

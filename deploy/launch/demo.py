@@ -27,7 +27,6 @@ from schema.record.videos import StageRow, VideoRow, Videos
 from schema.settings.servers import Servers
 from streams import names, receipts
 from streams.publish import publish
-from streams.transport.over_redis import RedisTransport
 
 _RECEIPT_WITHIN_S = 60.0
 #: The last resort of the whole factory.
@@ -101,6 +100,9 @@ async def _film(supervisor: Supervisor, factory: Plan, data_dir: Path, wish: Wis
 
 
 def _ask(redis_url: str, fields: dict[str, str]) -> str:
+    # loaded late, as in deploy/commands/connections.py: every command imports this module
+    from streams.transport.over_redis import RedisTransport  # noqa: PLC0415
+
     transport = RedisTransport(redis_url, process="demo", lease_s=5.0)
     try:
         entry_id = publish(transport, names.INTAKE, fields, wait_s=_RECEIPT_WITHIN_S)
