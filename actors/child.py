@@ -3,7 +3,8 @@
 The child dies with this process, and is killed as soon as a checkpoint raises. Nothing is lost by that: a film has its
 name only when it is whole, what was made of it lies in the attempt's own scratch, which goes with the attempt, and a
 halt costs those frames anyhow. Asked instead of killed, it would go on for the frame that it is at, which on a busy
-machine takes longer than a halt may. It speaks in JSON lines: progress, then one result or one error.
+machine takes longer than a halt may. It speaks in JSON lines: progress, then one result or one error, and between them
+what its card does. It hears lines, too; one that it does not read is lost with it and delays nobody.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import asyncio
 import contextlib
 import sys
 from asyncio.subprocess import PIPE, Process
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -26,16 +28,38 @@ _LINE_BYTES = 1 << 20
 
 
 class Line(msgspec.Struct, frozen=True):
-    """One line of a child: progress, or its end."""
+    """One line of a child: progress, its end, or what became of its card's memory."""
 
     frame: int | None = None
     of: int | None = None
+    #: Why its card had no memory left, in words.
+    out_of_memory: str = ""
+    #: What it freed when it was asked to.
+    released_bytes: int | None = None
     result: msgspec.Raw = msgspec.Raw()
     error: Problem | None = None
 
 
-async def run(verb: str, order: msgspec.Struct, kind: type[Result], task: Task) -> Result:
+#: What a child is told to free what its card keeps and does not use.
+RELEASE_GPU = b'{"release_gpu":true}\n'
+
+
+def ignore(_line: Line) -> None:
+    """Nobody wants to know."""
+
+
+async def run(
+    verb: str,
+    order: msgspec.Struct,
+    kind: type[Result],
+    task: Task,
+    *,
+    hears: Callable[[Line], None] = ignore,
+    tells: asyncio.Queue[bytes] | None = None,
+) -> Result:
     """Let a child carry out `order`, keep the task's progress, and return its result.
+
+    `hears` is called with every line that is neither progress nor the end; lines in `tells` go to the child.
 
     Raises PermanentError or RetryableError as the child says, and whatever a checkpoint raises.
     """
@@ -44,7 +68,8 @@ async def run(verb: str, order: msgspec.Struct, kind: type[Result], task: Task) 
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "actors.rendering", verb, str(path), stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES
     )
-    listening = asyncio.create_task(_listen(child, task))
+    listening = asyncio.create_task(_listen(child, task, hears))
+    telling = asyncio.create_task(_tell(child, tells)) if tells is not None else None
     try:
         while not listening.done():
             task.checkpoint()
@@ -53,6 +78,8 @@ async def run(verb: str, order: msgspec.Struct, kind: type[Result], task: Task) 
         code = await child.wait()
     finally:
         listening.cancel()
+        if telling is not None:
+            telling.cancel()
         await _end(child)
     if last.error is not None:
         error = PermanentError if last.error.kind == "permanent" else RetryableError
@@ -62,14 +89,27 @@ async def run(verb: str, order: msgspec.Struct, kind: type[Result], task: Task) 
     return msgspec.json.decode(last.result, type=kind)
 
 
-async def _listen(child: Process, task: Task) -> Line:
+async def _tell(child: Process, lines: asyncio.Queue[bytes]) -> None:
+    """Pass lines on until the child has gone."""
+    assert child.stdin is not None  # noqa: S101 - it was started with a pipe
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        while True:
+            child.stdin.write(await lines.get())
+            await child.stdin.drain()
+
+
+async def _listen(child: Process, task: Task, hears: Callable[[Line], None]) -> Line:
     assert child.stdout is not None  # noqa: S101 - it was started with a pipe
     last = Line()
     async for text in child.stdout:
         try:
-            last = msgspec.json.decode(text, type=Line)
+            line = msgspec.json.decode(text, type=Line)
         except msgspec.DecodeError:
             continue  # a library's own words
+        if line.out_of_memory or line.released_bytes is not None:
+            hears(line)
+            continue
+        last = line
         if last.frame is not None and last.of:
             task.progress = last.frame / last.of
     return last

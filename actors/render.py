@@ -5,11 +5,17 @@ from __future__ import annotations
 import zlib
 from contextlib import ExitStack
 
+import structlog
+
 from actors import child
+from actors.gpu_memory import GpuMemory
 from actors.rendering.order import FilmOrder, Rendered
 from actors.task import Task
 from schema.documents import Film, Footage, Script, Speech
 from schema.settings.video import as_in
+from schema.telemetry import metrics
+
+_log = structlog.get_logger(__name__)
 
 
 async def render(task: Task) -> Film:
@@ -31,7 +37,12 @@ async def render(task: Task) -> Film:
             plan_out=str(plan),
             seed=zlib.crc32(task.claim.video.encode()),
         )
-        rendered = await child.run("film", order, Rendered, task)
+        with GpuMemory(task) as memory:
+            rendered = await child.run("film", order, Rendered, task, hears=memory.heard, tells=memory.lines)
+    metrics.RENDERS.labels(rendered.backend, rendered.encoder).inc()
+    if rendered.fallback:
+        metrics.RENDER_FALLBACKS.labels(rendered.fallback_cause).inc()
+        _log.warning("render.fallback", encoder=rendered.encoder, cause=rendered.fallback_cause, why=rendered.fallback)
     return Film(
         video=task.artifacts.put(out, task.artifact_path("film.mp4")),
         plan=task.artifacts.put(plan, task.artifact_path("plan.json")),
@@ -42,4 +53,5 @@ async def render(task: Task) -> Film:
         duration_s=rendered.duration_s,
         encoder=rendered.encoder,
         fallback=rendered.fallback,
+        backend=rendered.backend,
     )

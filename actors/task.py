@@ -21,7 +21,9 @@ from schema.modes import Bundle
 from schema.record.claims import Claim
 from schema.settings.providers import Stage
 from streams import hangs
+from streams.observer import Observer
 from streams.process import Process
+from streams.publish import publish
 
 _log = structlog.get_logger(__name__)
 Result = TypeVar("Result")
@@ -31,6 +33,8 @@ _NEIGHBOURS_S = 2.0
 _LOOK_S = 0.25
 #: The share of an attempt's time in which one call may be tried again: the rest belongs to whoever comes next.
 _TRIES_SHARE = 0.3
+#: How long something that is said for others waits for Redis.
+_PATIENCE_S = 1.0
 
 
 class Task:
@@ -73,6 +77,17 @@ class Task:
     def halted_s(self) -> float:
         """Seconds that this process has spent halted so far."""
         return self._gate.halted_s()
+
+    def publish(self, stream: str, fields: dict[str, str]) -> None:
+        """Say something for whoever watches; waits a moment for Redis, not for ever. For a thread, not for the loop.
+
+        Raises BusUnavailableError when Redis does not answer in time.
+        """
+        publish(self._process.transport, stream, fields, wait_s=_PATIENCE_S)
+
+    def observer(self, *streams: str) -> Observer:
+        """A reader of what is said there from now on."""
+        return Observer(self._process.transport, streams, None, block_s=self.settings.servers.block_s)
 
     async def deliver(
         self, stage: Stage, paid: Way[Result], local: Callable[[], Awaitable[Result]]

@@ -125,6 +125,8 @@ class Film(msgspec.Struct, frozen=True):
     #: The encoder that really ran, and why it was not the first choice (empty when it was).
     encoder: str
     fallback: str = ""
+    #: What composed and encoded it: `gpu`, `gpu_libx264` (a card without an encoder) or `cpu`.
+    backend: str = "cpu"
 
 
 class Finding(msgspec.Struct, frozen=True):

@@ -24,6 +24,8 @@ class Bundle(msgspec.Struct, frozen=True):
     #: Short side of the frame and bitrate of the sound; None: as the settings have them.
     video_quality: Literal["720p"] | None = None
     audio_bitrate: Literal["128k"] | None = None
+    #: Preset of NVENC, the fastest; None: as the settings have it.
+    nvenc_preset: Literal["p1"] | None = None
     #: Whether no more than `economy_max_concurrent` videos are in hand, in place of `max_concurrent`.
     few_at_once: bool = False
     #: Whether stages have their shorter limits.
@@ -43,7 +45,7 @@ _BUNDLES: dict[Mode, Bundle] = {
         audio_bitrate="128k",
         few_at_once=True,
     ),
-    "speed": Bundle("speed", short_limits=True, voices_first=("google",), perceptual_check=False),
+    "speed": Bundle("speed", nvenc_preset="p1", short_limits=True, voices_first=("google",), perceptual_check=False),
 }
 
 

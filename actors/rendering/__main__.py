@@ -1,7 +1,9 @@
 """The child process: `python -m actors.rendering film ORDER.json` or `inspect ORDER.json`.
 
 Speaks in JSON lines on its standard output: `{"frame": n, "of": m}` at most every half second, and at the end
-`{"result": ...}` or, with exit code 1, `{"error": {"kind", "message", "hint"}}`. SIGTERM stops it between two frames,
+`{"result": ...}` or, with exit code 1, `{"error": {"kind", "message", "hint"}}`; `{"out_of_memory": why}` when a card had
+no memory left. A line `{"release_gpu": true}` on its standard input frees what its card keeps and does not use, now and
+beside the frames; `{"released_bytes": n}` answers, or nothing where no card is in use. SIGTERM stops it between two frames,
 with nothing left of the film, exit code 143. It dies with its parent, at once and in native code too: the kernel kills
 it where it can (Linux), and it ends itself when its standard input does, which the parent must keep open.
 """
@@ -28,6 +30,8 @@ from schema.errors import PermanentError, RetryableError
 _PROGRESS_S = 0.5
 _STOPPED, _ORPHANED = 128 + signal.SIGTERM, 1
 _PR_SET_PDEATHSIG = 1
+_LINE_BYTES = 4096
+_RELEASE_GPU = b'{"release_gpu":true}'
 Order = TypeVar("Order")
 
 
@@ -95,7 +99,11 @@ def main(arguments: list[str]) -> int:
 def _film(order: Path, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> msgspec.Struct:
     from actors.rendering.film import render  # noqa: PLC0415 - codecs load only where they are needed
 
-    return render(_read(order, FilmOrder), checkpoint=checkpoint, progress=progress)
+    def out_of_memory(reason: str) -> None:
+        say({"out_of_memory": reason})
+
+    asked = _read(order, FilmOrder)
+    return render(asked, checkpoint=checkpoint, progress=progress, out_of_memory=out_of_memory)
 
 
 def _inspect(order: Path, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> msgspec.Struct:
@@ -122,9 +130,26 @@ def _die_with_parent() -> None:
 
 def _watch_parent() -> NoReturn:
     # The raw descriptor: Python's own stdin object would be locked by this thread when the process ends.
-    while os.read(sys.__stdin__.fileno() if sys.__stdin__ else 0, 1):
-        pass
+    text = b""
+    while heard := os.read(sys.__stdin__.fileno() if sys.__stdin__ else 0, _LINE_BYTES):
+        *lines, text = (text + heard).split(b"\n")
+        for line in lines:
+            obey(line)
     os._exit(_ORPHANED)
+
+
+def obey(line: bytes) -> None:
+    """What the parent asks of a child at work; what nobody understands is ignored, and nothing ends it."""
+    card = sys.modules.get("actors.rendering.composing.card")  # not loaded: no card is in use
+    if card is None or line.strip() != _RELEASE_GPU:
+        return
+    try:
+        freed = card.release()
+    except Exception as error:  # noqa: BLE001 - a card that frees nothing will be noticed by the film
+        traceback.print_exception(error)
+        return
+    if freed is not None:
+        say({"released_bytes": freed})
 
 
 if __name__ == "__main__":

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
 
-from actors.rendering.composing.cpu import CpuCompositor
+from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import fonts, stills
 from actors.rendering.drawing.captions import Captions
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.drawing.shots import Shots
-from actors.rendering.encoding import encoder
+from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.order import FilmOrder, Rendered
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
@@ -29,18 +29,24 @@ from actors.rendering.styles import STYLES
 __all__ = ["FilmOrder", "Rendered", "render"]
 
 
-def render(order: FilmOrder, *, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> Rendered:
-    """Make the film and its plan.
+def render(
+    order: FilmOrder,
+    *,
+    checkpoint: Callable[[], None],
+    progress: Callable[[int, int], None],
+    out_of_memory: Callable[[str], None] = ignore,
+) -> Rendered:
+    """Make the film and its plan, in the best way that this machine has; begin anew where a card fails meanwhile.
 
     `checkpoint` is called before every frame and raises to stop; then no part of the film is left. `progress` hears
-    how many frames were handed to the encoder, and of how many.
+    how many frames were handed to the encoder, and of how many; `out_of_memory` when a card had none left.
 
     Raises PermanentError when the order cannot be filmed.
     """
     checkpoint()
     voice = read_voice(order.voice)
     film = plan(order, voice.shape[1] / RATE_HZ)
-    style, font = STYLES[order.aspect], fonts.choose(_words(film))
+    font = fonts.choose(_words(film))
     for path in order.pictures:
         stills.check(path)
 
@@ -48,23 +54,64 @@ def render(order: FilmOrder, *, checkpoint: Callable[[], None], progress: Callab
         master = mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)
         return placed(master, film.voice_start_s, film.duration_s)
 
-    compositor = CpuCompositor(film.width, film.height)
+    def hears(frame: int) -> None:
+        progress(frame, film.frames)
+
+    size = (film.width, film.height)
+    with (
+        ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
+        Ways(order.video, size, out_of_memory=out_of_memory) as ways,
+    ):
+        way, mixed = ways.best(), mixer.submit(sound)
+        while True:
+            try:
+                _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
+                break
+            except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
+                ways.lost(way, error)
+            del way  # with its frames: the next way may need their room
+            way = ways.best()
+        return Rendered(
+            film.width,
+            film.height,
+            film.fps,
+            film.frames,
+            film.duration_s,
+            way.codec.name,
+            ways.fallback,
+            backend=way.name,
+            fallback_cause=ways.cause,
+        )
+
+
+def _shoot(
+    order: FilmOrder,
+    film: Plan,
+    font: fonts.Font,
+    way: Way,
+    sound: Future[Samples],
+    *,
+    checkpoint: Callable[[], None],
+    progress: Callable[[int], None],
+) -> None:
+    """Compose and encode all frames in this way; the file is there at the end, and its plan before it."""
+    style = STYLES[order.aspect]
     captions, cards = Captions(film, style, font), Cards(film, style, font)
     with contextlib.ExitStack() as rooms:
-        mixer = rooms.enter_context(ThreadPoolExecutor(1, thread_name_prefix="sound"))
-        shots = rooms.enter_context(Shots(film, order.pictures, compositor))
+        shots = rooms.enter_context(Shots(film, order.pictures, way.compositor))
         size = (film.width, film.height)
-        writer = rooms.enter_context(encoder.Encoder(Path(order.out), size, order.video, mixer.submit(sound)))
+        writer = rooms.enter_context(
+            Encoder(Path(order.out), size, order.video, sound, codec=way.codec, as_frame=way.compositor.frame)
+        )
         for frame in range(film.frames):
             checkpoint()
             laid = [(caption, 1.0)] if (caption := captions.at(frame)) else []
             laid += [card] if (card := cards.at(frame)) else []
-            writer.write(compositor.compose(shots.layers(frame), laid))
-            progress(frame + 1, film.frames)
+            writer.write(way.compositor.compose(shots.layers(frame), laid))
+            progress(frame + 1)
         # Before the film gets its name: a film that is there has a plan.
         seen = msgspec.structs.replace(film, flat_shots=shots.flat)
         Path(order.plan_out).write_bytes(msgspec.json.encode(seen))
-    return Rendered(film.width, film.height, film.fps, film.frames, film.duration_s, encoder.NAME, fallback="")
 
 
 def _words(film: Plan) -> str:

@@ -58,8 +58,14 @@ class Patch(NamedTuple):
 
 def blank(width: int, height: int) -> Nv12:
     """A frame of undefined content, in one allocation."""
-    whole = np.empty((height * 3 // 2, width), np.uint8)
-    return Nv12(whole[:height], whole[height:].reshape(height // 2, width // 2, 2))
+    return planes_of(np.empty((height * 3 // 2, width), np.uint8), width)
+
+
+def planes_of(whole: Pixels, width: int) -> Nv12:
+    """The frame in one allocation (height * 3 / 2, pitch), numpy's or a card's; its rows may be longer than the frame."""
+    rows, pitch = whole.shape
+    height = rows * 2 // 3
+    return Nv12(whole[:height, :width], whole[height:].reshape(height // 2, pitch // 2, 2)[:, : width // 2])
 
 
 def from_rgb(rgb: Pixels) -> Nv12:

@@ -41,6 +41,9 @@ class Rendered(msgspec.Struct, frozen=True):
     duration_s: float
     encoder: str
     fallback: str
+    #: What composed and encoded it (`gpu`, `gpu_libx264`, `cpu`), and one word for the fallback.
+    backend: str = "cpu"
+    fallback_cause: str = ""
 
 
 class InspectionOrder(msgspec.Struct, frozen=True):

@@ -21,6 +21,17 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=0, le=51, description="constant rate factor of libx264; lower is better and larger")
     ] = 23
     preset: Annotated[str, Meta(description="preset of libx264")] = "veryfast"
+    gpu: Annotated[
+        str,
+        Meta(
+            pattern="^(auto|cpu|[0-9]{1,2})$",
+            description="card to render on: auto (the first, if there is one), its number in nvidia-smi, or cpu",
+        ),
+    ] = "auto"
+    nvenc_preset: Annotated[
+        Literal["p1", "p2", "p3", "p4", "p5", "p6", "p7"],
+        Meta(description="preset of NVENC; p1 is the fastest, p7 the best; speed mode takes p1"),
+    ] = "p4"
     audio_bitrate: Annotated[Literal["128k", "192k"], Meta(description="bitrate of the AAC track")] = "192k"
     loudness_lufs: Annotated[float, Meta(ge=-40, le=0, description="integrated loudness of a film")] = -14.0
     true_peak_dbtp: Annotated[float, Meta(ge=-20, le=0, description="highest true peak of a film")] = -1.0
@@ -39,6 +50,7 @@ def as_in(video: Video, bundle: Bundle) -> Video:
         video,
         video_quality=bundle.video_quality or video.video_quality,
         audio_bitrate=bundle.audio_bitrate or video.audio_bitrate,
+        nvenc_preset=bundle.nvenc_preset or video.nvenc_preset,
     )
 
 

@@ -143,6 +143,20 @@ GPU_ENCODER_SESSIONS = Gauge("ytempire_gpu_encoder_sessions", "NVENC sessions on
 GPU_PROCESS_MB = Gauge(
     "ytempire_gpu_process_megabytes", "Memory that a process has on a card (MiB)", ["card", "pid"], registry=REGISTRY
 )
+#: `gpu`: composed and encoded on the card; `gpu_libx264`: a card without an encoder; `cpu`.
+RENDERS = Counter(
+    "ytempire_renders",
+    "Films that were made, by what composed and encoded them",
+    ["backend", "encoder"],
+    registry=REGISTRY,
+)
+#: Causes are those of actors/rendering/composing/card.py, such as no_driver, no_session, out_of_memory.
+RENDER_FALLBACKS = Counter(
+    "ytempire_render_fallbacks",
+    "Films that were not made in the first way, by the last cause",
+    ["cause"],
+    registry=REGISTRY,
+)
 GPU_JOBS_LIMIT = Gauge(
     "ytempire_gpu_jobs_limit", "GPU jobs that may run at once; none: not throttled", ["host"], registry=REGISTRY
 )

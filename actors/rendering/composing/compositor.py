@@ -1,12 +1,16 @@
 """What puts a frame together, whatever it computes on: pictures are prepared once, frames composed from them.
 
-A compositor belongs to one film and one size of frame. `prepare` may be called from another thread than `compose`.
+A compositor belongs to one film and one size of frame. `prepare` may be called from another thread than `compose`, and
+`frame` from a third.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import av
+import numpy as np
 
 from actors.rendering.nv12 import Nv12, Patch, Pixels
 
@@ -14,9 +18,12 @@ from actors.rendering.nv12 import Nv12, Patch, Pixels
 class Canvas(NamedTuple):
     """A prepared picture; `width` and `height` are those of the picture in it, without what was put around."""
 
-    picture: Nv12
+    #: As its compositor holds it: NV12 in memory, or RGB on a card.
+    picture: Any
     width: int
     height: int
+    #: How steep the picture is: levels of luma (of 255) that a step of one pixel changes, on average.
+    slope: float
 
 
 class Layer(NamedTuple):
@@ -28,6 +35,12 @@ class Layer(NamedTuple):
     y: float
     #: How much of it covers the layer below, 0 to 1.
     weight: float
+
+    def view(self, width: int, height: int) -> tuple[float, float, float]:
+        """Scale, left and top of the view that a frame of this size has, in pixels of the picture."""
+        scale = self.canvas.width / (width * self.zoom)
+        left = (self.canvas.width - width * scale) * self.x
+        return scale, left, max(0.0, self.canvas.height - height * scale) * self.y
 
 
 class Compositor(Protocol):
@@ -42,5 +55,18 @@ class Compositor(Protocol):
         ...
 
     def compose(self, layers: Sequence[Layer], patches: Sequence[tuple[Patch, float]]) -> Nv12:
-        """A new frame: the layers from the lowest up, then the patches with their opacity, 0 to 1."""
+        """A new frame: the layers from the lowest up, then the patches with their opacity, 0 to 1.
+
+        Its planes are arrays of the compositor's own kind: where they are, only `frame` must know.
+        """
         ...
+
+    def frame(self, picture: Nv12) -> av.VideoFrame:
+        """What was composed, as an encoder takes it: tagged, sharing its memory."""
+        ...
+
+
+def slope(luma: Pixels) -> float:
+    """How steep a picture is (see `Canvas`), from every fourth pixel of every fourth row."""
+    steps = luma[::4, ::4].astype(np.int16)
+    return float(np.abs(np.diff(steps, axis=1)).mean() + np.abs(np.diff(steps, axis=0)).mean()) / 8

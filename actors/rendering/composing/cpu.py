@@ -10,11 +10,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+import av
 import cv2
 import numpy as np
 
-from actors.rendering.composing.compositor import Canvas, Layer
-from actors.rendering.nv12 import Nv12, Patch, Pixels, blank, from_rgb
+from actors.rendering.composing.compositor import Canvas, Layer, slope
+from actors.rendering.nv12 import Nv12, Patch, Pixels, blank, from_rgb, video_frame
 from actors.rendering.planning.framing import LARGEST_ZOOM
 
 #: Pictures are prepared this much larger than the largest zoom needs: near a scale of 1 no start would do. The odd
@@ -48,7 +49,7 @@ class CpuCompositor:
             cv2.copyMakeBorder(plane, _BORDER, 2, _BORDER, 2, cv2.BORDER_REPLICATE).astype(np.uint8, copy=False)
             for plane in from_rgb(rgb).planes()
         )
-        return Canvas(Nv12(y, uv), width, height)
+        return Canvas(Nv12(y, uv), width, height, slope(y))
 
     def compose(self, layers: Sequence[Layer], patches: Sequence[tuple[Patch, float]]) -> Nv12:
         """A new frame: the layers from the lowest up, then the patches with their opacity, 0 to 1."""
@@ -63,12 +64,14 @@ class CpuCompositor:
             _lay(frame, patch, opacity)
         return frame
 
+    def frame(self, picture: Nv12) -> av.VideoFrame:
+        """What was composed, as libx264 takes it."""
+        return video_frame(picture)
+
     def _view(self, layer: Layer) -> tuple[Pixels, Pixels]:
         """The part of a picture that the layer shows, luma and chroma."""
         canvas = layer.canvas
-        scale = canvas.width / (self._width * layer.zoom)
-        left = (canvas.width - self._width * scale) * layer.x
-        top = max(0.0, canvas.height - self._height * scale) * layer.y
+        scale, left, top = layer.view(self._width, self._height)
         luma = resample(canvas.picture.y, scale, (left, top), (self._width, self._height), _BORDER)
         half = (self._width // 2, self._height // 2)
         chroma = resample(canvas.picture.uv, scale, (left / 2, top / 2), half, _BORDER)

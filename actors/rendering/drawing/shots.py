@@ -9,8 +9,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-import numpy as np
-
 from actors.rendering.composing.compositor import Canvas, Compositor, Layer
 from actors.rendering.drawing import stills
 from actors.rendering.planning.plan import Plan
@@ -80,8 +78,6 @@ class Shots:
 
 def _levels_a_second(canvas: Canvas, frames: int, plan: Plan) -> float:
     """How much a second of motion changes the luma, on average: slope times way."""
-    luma = canvas.picture.y[::4, ::4].astype(np.int16)
-    slope = float(np.abs(np.diff(luma, axis=1)).mean() + np.abs(np.diff(luma, axis=0)).mean()) / 8
     # A zoom or a pan of the moves we make carries a point by some three per cent of the width, on average.
     way = 0.03 * plan.width
-    return slope * way * plan.fps / frames
+    return canvas.slope * way * plan.fps / frames

@@ -1,4 +1,4 @@
-"""Frames and sound into an MP4 with libx264 and AAC, on a thread of its own behind a short queue.
+"""Frames and sound into an MP4 with H.264 and AAC, on a thread of its own behind a short queue.
 
 Guarantees that the file appears under its name whole or not at all, that an error of the encoder reaches the caller's
 next call, and that no call waits for an encoder that has died. Only the thread touches the container. It cannot
@@ -9,38 +9,79 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from fractions import Fraction
 from pathlib import Path
 from queue import Queue
 from types import TracebackType
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 import av
 from av.container import OutputContainer
+from av.video.stream import VideoStream
 
 from actors.rendering.nv12 import BT709, LIMITED, Nv12, video_frame
 from actors.rendering.sound.samples import RATE_HZ, Samples, audio_frames
 from schema.settings.video import Video
 
-#: The encoder, as FFmpeg names it.
+#: The encoder of the CPU, as FFmpeg names it.
 NAME: Literal["libx264"] = "libx264"
 #: Frames that may wait for the encoder.
 _DEPTH = 8
 _AAC_FRAME = 1024
 #: A place to start playing from, at least every two seconds.
-_GOP_S = 2
+GOP_S = 2
 _BITRATES = {"128k": 128_000, "192k": 192_000}
+
+
+class Codec(NamedTuple):
+    """An encoder by its name in FFmpeg, the layout of the frames that it takes, and what it is told."""
+
+    name: str
+    pix_fmt: str
+    options: dict[str, str]
+
+
+def libx264(video: Video) -> Codec:
+    """The CPU's."""
+    return Codec(NAME, "nv12", {"preset": video.preset, "crf": str(video.crf), "g": str(GOP_S * video.fps)})
+
+
+def add_pictures(container: OutputContainer, size: tuple[int, int], fps: int, codec: Codec) -> VideoStream:
+    """The track of pictures, in the colours of nv12.py; the encoder itself is opened by its first frame."""
+    stream = container.add_stream(codec.name, rate=fps, options=codec.options)
+    assert isinstance(stream, VideoStream)  # noqa: S101 - PyAV knows only that it is some stream
+    stream.width, stream.height = size
+    stream.pix_fmt = codec.pix_fmt
+    context = stream.codec_context
+    context.time_base = Fraction(1, fps)
+    context.thread_type = "AUTO"
+    context.colorspace = context.color_primaries = context.color_trc = BT709
+    context.color_range = LIMITED
+    return stream
 
 
 class Encoder:
     """One film being written; a context manager: an error in its block leaves no file."""
 
-    def __init__(self, out: Path, size: tuple[int, int], video: Video, sound: Future[Samples]) -> None:
-        """`sound` is the whole film's, two channels; it may still be in the making."""
+    def __init__(
+        self,
+        out: Path,
+        size: tuple[int, int],
+        video: Video,
+        sound: Future[Samples],
+        *,
+        codec: Codec | None = None,
+        as_frame: Callable[[Nv12], av.VideoFrame] = video_frame,
+    ) -> None:
+        """`sound` is the whole film's, two channels; it may still be in the making.
+
+        `codec` is libx264 where none is given, and `as_frame` makes of what is written the frames that it takes.
+        """
         self._out, self._part = out, Path(f"{out}.part")
         self._size, self._video, self._sound = size, video, sound
+        self._codec, self._as_frame = codec or libx264(video), as_frame
         self._queue: Queue[Nv12 | None] = Queue(_DEPTH)
         self._error: BaseException | None = None
         self._given_up = False
@@ -77,11 +118,11 @@ class Encoder:
         ended = False
         try:
             with av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-                track = _Tracks(container, self._size, self._video)
+                track = _Tracks(container, self._size, self._video, self._codec)
                 while (frame := self._queue.get()) is not None:
                     if self._given_up:
                         continue
-                    track.show(frame)
+                    track.show(self._as_frame(frame))
                     if self._sound.done():
                         track.play(self._sound.result())
                 ended = True
@@ -96,24 +137,15 @@ class Encoder:
 class _Tracks:
     """The two tracks of a container, the sound kept just ahead of the pictures."""
 
-    def __init__(self, container: OutputContainer, size: tuple[int, int], video: Video) -> None:
+    def __init__(self, container: OutputContainer, size: tuple[int, int], video: Video, codec: Codec) -> None:
         self._container, self._fps, self._shown = container, video.fps, 0
-        options = {"preset": video.preset, "crf": str(video.crf), "g": str(_GOP_S * video.fps)}
-        self._pictures = container.add_stream(NAME, rate=video.fps, options=options)
-        self._pictures.width, self._pictures.height = size
-        self._pictures.pix_fmt = "nv12"
-        codec = self._pictures.codec_context
-        codec.time_base = Fraction(1, video.fps)
-        codec.thread_type = "AUTO"
-        codec.colorspace = codec.color_primaries = codec.color_trc = BT709
-        codec.color_range = LIMITED
+        self._pictures = add_pictures(container, size, video.fps, codec)
         self._sound = container.add_stream("aac", rate=RATE_HZ, layout="stereo")
         self._sound.bit_rate = _BITRATES[video.audio_bitrate]
         self._unheard: Iterator[av.AudioFrame] | None = None
         self._heard_s = 0.0
 
-    def show(self, picture: Nv12) -> None:
-        frame = video_frame(picture)
+    def show(self, frame: av.VideoFrame) -> None:
         frame.pts, frame.time_base = self._shown, Fraction(1, self._fps)
         self._shown += 1
         self._container.mux(self._pictures.encode(frame))
