@@ -40,10 +40,6 @@ class Line(msgspec.Struct, frozen=True):
     error: Problem | None = None
 
 
-#: What a child is told to free what its card keeps and does not use.
-RELEASE_GPU = b'{"release_gpu":true}\n'
-
-
 def ignore(_line: Line) -> None:
     """Nobody wants to know."""
 

@@ -17,7 +17,8 @@ from typing import Self
 
 import structlog
 
-from actors.child import RELEASE_GPU, Line
+from actors.child import Line
+from actors.rendering.order import RELEASE_GPU
 from actors.stage import Task
 from schema.events import notice
 from schema.events.fact import stamp
@@ -71,7 +72,7 @@ class GpuMemory:
         while not self._ended.is_set():
             if any(self.asks_us(entry) for entry in observer.read()):
                 with contextlib.suppress(RuntimeError):  # the process has ended while we read
-                    self._loop.call_soon_threadsafe(self.lines.put_nowait, RELEASE_GPU)
+                    self._loop.call_soon_threadsafe(self.lines.put_nowait, RELEASE_GPU + b"\n")
 
     def _say(self, reason: str) -> None:
         claim = self._task.claim

@@ -1,11 +1,12 @@
 """The child process: `python -m actors.rendering film ORDER.json` or `inspect ORDER.json`.
 
 Speaks in JSON lines on its standard output: `{"frame": n, "of": m}` at most every half second, and at the end
-`{"result": ...}` or, with exit code 1, `{"error": {"kind", "message", "hint"}}`; `{"out_of_memory": why}` when a card had
-no memory left. A line `{"release_gpu": true}` on its standard input frees what its card keeps and does not use, now and
-beside the frames; `{"released_bytes": n}` answers, or nothing where no card is in use. SIGTERM stops it between two frames,
-with nothing left of the film, exit code 143. It dies with its parent, at once and in native code too: the kernel kills
-it where it can (Linux), and it ends itself when its standard input does, which the parent must keep open.
+`{"result": ...}` or, with exit code 1, `{"error": {"kind", "message", "hint"}}`; `{"out_of_memory": why}` when a card
+had no memory left. A line `{"release_gpu":true}` on its standard input frees what its card keeps and does not use, at
+once and beside the frames; `{"released_bytes": n}` answers, or nothing where no card is in use. SIGTERM stops it
+between two frames, with nothing left of the film, exit code 143. It dies with its parent, at once and in native code
+too: the kernel kills it where it can (Linux), and it ends itself when its standard input does, which the parent must
+keep open.
 """
 
 from __future__ import annotations
@@ -24,14 +25,13 @@ from typing import Literal, NoReturn, TypeVar
 
 import msgspec
 
-from actors.rendering.order import FilmOrder, InspectionOrder, Problem
+from actors.rendering.order import RELEASE_GPU, FilmOrder, InspectionOrder, Problem
 from schema.errors import PermanentError, RetryableError
 
 _PROGRESS_S = 0.5
 _STOPPED, _ORPHANED = 128 + signal.SIGTERM, 1
 _PR_SET_PDEATHSIG = 1
 _LINE_BYTES = 4096
-_RELEASE_GPU = b'{"release_gpu":true}'
 Order = TypeVar("Order")
 
 
@@ -141,7 +141,7 @@ def _watch_parent() -> NoReturn:
 def obey(line: bytes) -> None:
     """What the parent asks of a child at work; what nobody understands is ignored, and nothing ends it."""
     card = sys.modules.get("actors.rendering.composing.card")  # not loaded: no card is in use
-    if card is None or line.strip() != _RELEASE_GPU:
+    if card is None or line.strip() != RELEASE_GPU:
         return
     try:
         freed = card.release()

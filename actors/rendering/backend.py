@@ -86,8 +86,6 @@ class Ways:
         if self._video.gpu == "cpu":
             self._left = []
             return self
-        # so that an error of FFmpeg's bears what was said last; less than fatal is said to nobody
-        av.logging.set_level(av.logging.FATAL)
         self._rooms.callback(av.logging.set_level, None)
         try:
             self.card = self._rooms.enter_context(opened(self._video.gpu))
@@ -124,7 +122,10 @@ class Ways:
             except Exception as error:  # noqa: BLE001 - whatever it was, the film is made another way
                 self._strike(name, error, " ".join(message.strip() for _, _, message in said))
             else:
+                # FFmpeg's words in NVENC's errors; not for libx264, whose threads would wait for Python's to say theirs
+                av.logging.set_level(av.logging.FATAL if name == "gpu" else None)
                 return way
+        av.logging.set_level(None)
         return Way("cpu", libx264(self._video), CpuCompositor(*self._size))
 
     def lost(self, way: Way, error: Exception) -> None:

