@@ -164,13 +164,16 @@ def explained(error: Exception, said: str = "") -> Fallback:
     if isinstance(error, CardError):
         return Fallback(error.cause, str(error))
     text = f"{type(error).__name__}: {error}"
+    if isinstance(error, av.FFmpegError):  # its own text has all that the encoder was told
+        log = str(error).partition("last error log: ")[2]
+        text, said = f"{type(error).__name__}: {error.strerror}", said or log
     if is_out_of_memory(error):
         return Fallback("out_of_memory", f"the card has no memory left: {text}")
     if isinstance(error, av.FFmpegError):
         for saying, cause, meaning in _SAYINGS:
             if saying.casefold() in f"{text} {said}".casefold():
                 return Fallback(cause, f"{meaning}: {said or text}")
-        return Fallback("failed", f"the card's encoder failed: {text}{'; it said: ' * bool(said)}{said}")
+        return Fallback("failed", f"the card's encoder failed: {said or text}")
     return Fallback("failed", f"the card failed: {text}")
 
 

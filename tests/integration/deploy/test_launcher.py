@@ -44,6 +44,10 @@ class Clone:
         path.write_text(text)
         path.chmod(0o755)
 
+    def give(self, tool: str, text: str) -> None:
+        """From now on its PATH has this, too."""
+        self._program(self.bin / tool, text)
+
     def start(self, *args: str, by: Path | None = None, cwd: Path | None = None) -> subprocess.Popen[str]:
         """Call it as a user does."""
         return subprocess.Popen(
@@ -60,6 +64,11 @@ class Clone:
         with self.start(*args, by=by, cwd=cwd) as process:
             out, errors = process.communicate(timeout=30)
             return process.returncode, out, errors
+
+
+def _has_libcuda() -> bool:
+    """Whether this machine has a driver where the launcher looks for one."""
+    return any(list(Path("/usr").glob(f"{place}/libcuda.so.1")) for place in ("lib", "lib/*-linux-gnu", "lib64"))
 
 
 @pytest.fixture
@@ -86,6 +95,25 @@ def test_the_packages_of_the_tests_are_brought_for_the_tests_only(clone: Clone) 
     clone.run("up")
     clone.run("test")
     assert [line.split()[3] for line in clone.asked.read_text().splitlines()] == ["--no-dev", "--dev"]
+
+
+def test_the_packages_for_a_card_are_brought_where_a_driver_is(clone: Clone) -> None:
+    before = "" if _has_libcuda() else "--quiet"
+    clone.run("up")
+    clone.give("nvidia-smi", "#!/bin/sh\n")
+    clone.run("up")
+    clone.run("up")
+    asked = [line.split()[4] for line in clone.asked.read_text().splitlines()]
+    assert asked == ([before, "--extra=gpu"] if before else ["--extra=gpu"])
+
+
+def test_packages_for_a_card_that_cannot_be_had_stop_nobody(clone: Clone) -> None:
+    clone.give("nvidia-smi", "#!/bin/sh\n")
+    uv = clone.root / ".tools" / "bin" / "uv"
+    uv.write_text(uv.read_text().replace("mkdir", 'case "$*" in *--extra=gpu*) exit 1 ;; esac\nmkdir', 1))
+    code, out, errors = clone.run("up")
+    assert (code, out) == (0, f"in {clone.root} with {clone.root}: -m deploy up\n")
+    assert "without the packages for the graphics card: films will be made on the CPU" in errors
 
 
 def test_a_changed_lock_file_sets_up_again(clone: Clone) -> None:

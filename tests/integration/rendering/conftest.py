@@ -6,7 +6,10 @@ import pytest
 
 from actors.rendering.film import render
 from actors.rendering.order import FilmOrder, InspectionOrder, Rendered
+from tests.unit.rendering.conftest import cupy, encoder_of_the_card, kernel
 from tests.unit.rendering.orders import order
+
+__all__ = ["cupy", "encoder_of_the_card", "kernel"]
 
 
 def go_on() -> None:

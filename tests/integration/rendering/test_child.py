@@ -13,13 +13,16 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from actors.rendering.__main__ import Speaker, problem
-from actors.rendering.order import FilmOrder, Inspection, InspectionOrder, Rendered
+from actors.rendering.__main__ import Speaker, obey, problem
+from actors.rendering.composing import card as cards
+from actors.rendering.order import RELEASE_GPU, FilmOrder, Inspection, InspectionOrder, Rendered
 from schema.errors import PermanentError, RetryableError
+from tests.fakes.card import FakeCupy
 from tests.unit.rendering.orders import order
 
 COMMAND = (sys.executable, "-m", "actors.rendering")
 LONG = (("", "word " * 120),)
+SHORT = (("", "Octopuses have three hearts."),)
 Child = subprocess.Popen[bytes]
 
 
@@ -98,6 +101,30 @@ def test_sigterm_stops_between_two_frames_and_leaves_nothing(tmp_path: Path, chi
     assert child.wait() == 128 + signal.SIGTERM
     assert not any("result" in line or "error" in line for line in said)
     assert left_of_film(asked) == []
+
+
+def test_what_is_said_to_a_child_without_a_card_changes_nothing(tmp_path: Path, children: list[Child]) -> None:
+    child = start(children, "film", order(tmp_path, scenes=SHORT), tmp_path)
+    first_line(child)
+    assert child.stdin is not None
+    child.stdin.write(RELEASE_GPU + b"\nwhat else\n\xff" + RELEASE_GPU[:5])
+    child.stdin.flush()
+    said = lines(child)
+    assert child.wait() == 0
+    assert not any("released_bytes" in line for line in said)
+    assert "result" in said[-1]
+
+
+def test_a_child_with_a_card_frees_what_it_does_not_use(
+    cupy: FakeCupy, capfdbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    with cards.opened("auto"):
+        cupy.kept_bytes = 1234
+        obey(RELEASE_GPU)
+        obey(b'{"release_gpu":false}')
+    obey(RELEASE_GPU)
+    assert capfdbinary.readouterr().out == b'{"released_bytes":1234}\n'
+    assert cupy.counts["freed"] == 1
 
 
 def test_it_ends_when_its_standard_input_does(tmp_path: Path, children: list[Child]) -> None:

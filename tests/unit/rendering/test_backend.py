@@ -10,6 +10,7 @@ import pytest
 
 from actors.rendering import backend
 from actors.rendering.backend import Name, Ways, explained, try_out
+from actors.rendering.composing import card as cards
 from actors.rendering.composing.card import CardError, Cause
 from actors.rendering.encoding import nvenc
 from schema.settings.video import Video
@@ -27,11 +28,18 @@ def best(video: Video = QUICK) -> tuple[Name, str, str]:
         return ways.best().name, ways.fallback, ways.cause
 
 
-def test_a_machine_without_cupy_renders_on_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_driver_without_cupy_renders_on_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
+    monkeypatch.setattr(cards, "_has_driver", lambda: True)
     name, why, cause = best()
     assert (name, cause) == ("cpu", "no_package")
-    assert why.startswith("cupy cannot be loaded, the extra `gpu`: ")
+    assert why.startswith("the packages for a card (the extra `gpu`) are not there: ")
+
+
+@no_driver_here
+def test_a_machine_without_cupy_and_driver_renders_on_the_cpu_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    assert best() == ("cpu", "no NVIDIA driver answers", "no_driver")
 
 
 def test_the_cpu_that_was_asked_for_is_no_fallback(cupy: FakeCupy) -> None:

@@ -38,7 +38,7 @@ def test_a_card_that_shows_another_picture_is_found(cupy: FakeCupy, monkeypatch:
 
 def test_no_card_is_no_report(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
-    with pytest.raises(CardError, match="cupy cannot be loaded"):
+    with pytest.raises(CardError, match=r"no NVIDIA driver answers|the packages for a card"):
         card_check.check(QUICK, SMALL)
     with pytest.raises(CardError, match="the settings say cpu"):
         card_check.check(Video(gpu="cpu"), SMALL)

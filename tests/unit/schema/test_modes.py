@@ -46,7 +46,7 @@ def test_speed_is_the_runbooks_bundle() -> None:
     assert [flow.limit_s(stage, length_s=1, speed=speed.short_limits) for stage in flow.STAGES] == [30, 60, 60, 180, 60]
     assert speed.voices_first == ("google",)
     assert not speed.perceptual_check
-    assert as_in(Video(), speed) == Video()
+    assert as_in(Video(), speed) == Video(nvenc_preset="p1")
     assert Limits().at_once(speed) == 7
 
 
