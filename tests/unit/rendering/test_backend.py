@@ -150,6 +150,18 @@ def test_what_is_not_the_cards_fault_is_raised(cupy: FakeCupy, error: Exception)
     assert raised.value is error
 
 
+@pytest.mark.usefixtures("encoder_of_the_card")
+def test_nvencs_errors_are_told_from_the_disks(cupy: FakeCupy) -> None:
+    assert cupy.cards
+    with Ways(QUICK, SIZE) as ways:
+        best = ways.best()
+        way = best._replace(codec=best.codec._replace(name=nvenc.NAME))
+        with pytest.raises(OSError, match="No space left"):
+            ways.lost(way, av.FFmpegError(errno.ENOSPC, "No space left on device"))
+        ways.lost(way, av.FFmpegError(errno.EIO + 1000, "Generic error in an external library"))
+        assert ways.fallback == "the card's encoder failed: FFmpegError: Generic error in an external library"
+
+
 def test_the_cpu_is_never_left(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "cupy", None)
     with Ways(QUICK, SIZE) as ways, pytest.raises(CUDARuntimeError):
