@@ -19,7 +19,7 @@ import structlog
 
 from actors.child import Line
 from actors.rendering.order import RELEASE_GPU
-from actors.stage import Task
+from actors.task import Task
 from schema.events import notice
 from schema.events.fact import stamp
 from schema.events.notice import GPU_OUT_OF_MEMORY, GPU_RELEASE, Notice

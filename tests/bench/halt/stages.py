@@ -11,7 +11,8 @@ from pathlib import Path
 
 import msgspec
 
-from actors.stage import StageActor, Task
+from actors.stage import StageActor
+from actors.task import Task
 from schema import flow
 from schema.documents import Footage, Picture, Scene, Script, Speech
 from streams import names, worker

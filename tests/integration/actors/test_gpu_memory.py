@@ -12,9 +12,10 @@ from msgspec.structs import replace
 
 from actors import child
 from actors.gpu_memory import GpuMemory
+from actors.providers.market import Market
 from actors.render import render
 from actors.rendering.order import RELEASE_GPU, FilmOrder, Rendered
-from actors.stage import Task
+from actors.task import Task
 from schema.artifacts import Artifacts
 from schema.documents import Brief
 from schema.record.claims import Claim
@@ -43,7 +44,8 @@ print('{"result": {' + film + '}}')
 async def task(valkey_url: str, tmp_path: Path) -> AsyncIterator[Task]:
     """An attempt at a film, on a bus."""
     process = Process("render", Settings(servers=Servers(redis_url=valkey_url, block_s=BLOCK_S)))
-    yield Task(Claim("v1", "render", 1, 0, Brief(topic="t"), {}, ""), process, tmp_path)
+    market = Market(process.postgres, process.artifacts, process.settings, process.clock)
+    yield Task(Claim("v1", "render", 1, 0, Brief(topic="t"), {}, ""), process, tmp_path, market)
     await asyncio.to_thread(process.transport.close)
 
 
