@@ -45,7 +45,14 @@ class Stage:
         market = Market(process.postgres, process.artifacts, process.settings, process.clock)
         return Task(Claim("v", "render", 1, 0, Brief(topic="t"), given, ""), process, self._folder, market)
 
-    async def run(self, _verb: str, order: msgspec.Struct, kind: type[Any], task: Task) -> Any:  # noqa: ANN401 - as child.run
+    async def run(
+        self,
+        _verb: str,
+        order: msgspec.Struct,
+        kind: type[Any],
+        task: Task,
+        **_lines: object,
+    ) -> Any:  # noqa: ANN401 - as child.run
         """In place of a child; meanwhile the mode changes."""
         self.orders.append(order)
         self.mode(None)
