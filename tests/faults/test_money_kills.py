@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 import pytest
@@ -125,6 +126,10 @@ def test_a_stage_that_dies_in_the_middle_of_a_purchase_loses_no_bill_and_buys_no
     assert told == {provider: _expected(provider, point) for provider in PROVIDERS}
 
 
+async def _has_ended(place: Workplace) -> bool:
+    return bool(place.letters()["dead"]) or await place.is_done()
+
+
 @pytest.mark.slow
 def test_a_second_purchase_that_does_not_fit_is_not_made_and_the_video_says_why(fakes: Fakes, places: Places) -> None:
     async def story() -> None:
@@ -132,14 +137,14 @@ def test_a_second_purchase_that_does_not_fit_is_not_made_and_the_video_says_why(
         async with places("elevenlabs", Decimal("0.012")) as place:
             broken = await _dies_at(place, "after_call")
             fresh = await place.start()
-            broken += await place.until(lambda: bool(place.letters()["dead"]))
+            broken += await place.until(partial(_has_ended, place))
             assert await fresh.end() == 0
+            assert broken + await place.broken() == []
             assert [call.state for call in await place.calls()] == ["unknown"]
             assert len(place.lines()) == 1
             reason = await place.record.fetchval("SELECT reason FROM video_queue")
             assert "cost_cap" in reason
             assert [letter["error"] for letter in place.letters()["dead"]] == [reason]
-            assert broken + await place.broken() == []
 
     fakes.forget()
     asyncio.run(story())
