@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 import pytest
 
@@ -13,6 +14,9 @@ from actors.rendering.encoding import nvenc
 from actors.rendering.encoding.encoder import Codec, libx264
 from schema.settings.video import Video
 from tests.fakes.card import FakeCupy, built
+
+#: Asks the real cupy, where the extra `gpu` is installed.
+collect_ignore = [] if find_spec("cupy") else ["test_cupy.py"]
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from actors.rendering.composing import card as cards
 from actors.rendering.composing.card import CardError, is_out_of_memory
 
-cupy = pytest.importorskip("cupy", reason="the extra `gpu` is not installed")
+cupy = pytest.importorskip("cupy")
 
 
 def test_every_name_that_is_used_is_in_the_wheel() -> None:
