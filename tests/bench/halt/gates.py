@@ -22,7 +22,7 @@ from tests.bench.halt.slots import FRAME
 from tests.bench.waiting import wait
 
 _SINGLE: Final = ("intake", "control", "dispatch", "render", "render")
-_GUARDIANS: Final = ("integrity", "gpu", "stuck", "vitals")
+_GUARDIANS: Final = ("integrity", "gpu", "stuck", "vitals", "cost")
 #: Frames that a render has encoded since the resume before it counts as running.
 _RUNNING_FRAMES: Final = 12
 #: A round begins within so long after everybody is ready for it; without Redis, anywhere between two looks of the gates
