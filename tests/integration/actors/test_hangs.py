@@ -22,6 +22,8 @@ from streams.publish import publish
 from tests.integration.processes import Processes, until
 from tests.integration.record.conftest import admitted, execute, value
 
+pytestmark = pytest.mark.slow
+
 Start = Callable[[str], subprocess.Popen[bytes]]
 WITHIN_S = 30.0
 _BRIEF = """

@@ -21,6 +21,8 @@ from schema.settings.video import Video
 from tests.integration.rendering.conftest import go_on, unheard
 from tests.unit.rendering.orders import order, write_wav
 
+pytestmark = pytest.mark.slow
+
 Change = Callable[[FilmOrder, Path], FilmOrder]
 
 

@@ -16,6 +16,8 @@ from tests.integration.rendering.conftest import go_on, unheard
 from tests.integration.rendering.damage import Pictures, with_packets, with_pictures, with_sound
 from tests.unit.rendering.orders import order
 
+pytestmark = pytest.mark.slow
+
 
 def inspected(order: InspectionOrder, film: str | None = None) -> Inspection:
     return inspect(replace(order, film=film or order.film), checkpoint=go_on, progress=unheard)
