@@ -23,7 +23,7 @@ def environ(temporary: Path) -> dict[str, str]:
 @pytest.mark.slow
 def test_the_bench_measures_and_writes_its_rows(tmp_path: Path) -> None:
     path = tmp_path / "rows.json"
-    command = (*BENCH, "--jobs", "300", "--only", "ours,bare,ceiling", "--json", str(path))
+    command = (*BENCH, "--jobs", "12000", "--only", "ours,bare,ceiling", "--json", str(path))
     done = subprocess.run(command, env=environ(tmp_path), capture_output=True, text=True, timeout=250, check=False)
     rows = {row["row"]: row for row in msgspec.json.decode(path.read_bytes())}
     by_rounds = [row for name, row in rows.items() if "/ free-broker ceiling" in name or "/ bare" in name]
