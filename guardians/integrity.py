@@ -18,13 +18,14 @@ from guardians.checks.films import FilmCheck
 from guardians.checks.keys import KeysCheck
 from guardians.checks.report import Report
 from guardians.watch import watch
+from schema.events.notice import WIPED
 from schema.money.abandoned import Abandoned
 from schema.money.audit import MoneyAudit
 from schema.record.audit import Audit
 from schema.record.owed import Debts
 from schema.telemetry import metrics
 from streams import figures, names
-from streams.process import WIPED, Process
+from streams.process import Process
 from streams.rebuild import rebuild
 from streams.transport.port import Entry
 

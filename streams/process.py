@@ -21,6 +21,7 @@ from schema import modes
 from schema.artifacts import Artifacts
 from schema.clock import SystemClock
 from schema.errors import ConfigurationError, PipelineError
+from schema.events.notice import WIPED
 from schema.modes import Bundle
 from schema.record.gate import GateRecord
 from schema.record.postgres import Postgres
@@ -35,7 +36,6 @@ from streams.transport.connection import UnsafeServerError
 from streams.transport.over_redis import RedisTransport
 
 _log = structlog.get_logger(__name__)
-WIPED = "redis.wiped"
 
 
 class Process:

@@ -17,11 +17,10 @@ import msgspec
 from deploy.commands.connections import PATIENCE_S, bus, record
 from deploy.launch.data_directory import Addresses
 from schema import wire
+from schema.events.notice import WIPED
 from schema.record.story import Event, Stories, Story, told
 from streams import names
-from streams.process import WIPED
-from streams.transport.over_redis import RedisTransport
-from streams.transport.port import BusUnavailableError, Entry
+from streams.transport.port import BusUnavailableError, Entry, Transport
 
 _ONLY_PART: Final = "what guardians said is missing, the rest is told from the record"
 
@@ -75,7 +74,7 @@ def hear(redis_url: str, since: datetime, *, most: int) -> Heard:
     return Heard(tuple(kept), tuple(lost))
 
 
-def _entries(transport: RedisTransport, cursor: str) -> Iterable[Entry]:
+def _entries(transport: Transport, cursor: str) -> Iterable[Entry]:
     while page := transport.observe({names.NOTICES: cursor}, 0.0):
         yield from page
         cursor = page[-1].id

@@ -5,13 +5,11 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
-from actors.intake import writable
-from actors.providers import estimate as estimated
 from deploy.commands.connections import PATIENCE_S, bus, record
 from deploy.commands.story import tell
 from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory, seconds
@@ -27,6 +25,9 @@ from schema.settings import environment
 from streams import names, receipts
 from streams.publish import publish
 from streams.transport.port import BusUnavailableError
+
+if TYPE_CHECKING:
+    from actors.providers.estimate import Item
 
 _RECEIPT_WITHIN_S = 15.0
 _SHOWN_VIDEOS = 10
@@ -81,6 +82,9 @@ def submit(
 
 def _estimated(fields: dict[str, str]) -> list[str]:
     """What it would cost by the settings of this shell, in normal and in economy mode."""
+    from actors.intake import writable  # noqa: PLC0415 - heavy, and no other command may wait for it
+    from actors.providers import estimate as estimated  # noqa: PLC0415 - likewise
+
     settings = environment.read()
     asked = request.parse({name.encode(): text.encode() for name, text in fields.items()}, settings.limits)
     brief = writable(asked.brief, settings.providers)
@@ -93,7 +97,7 @@ def _estimated(fields: dict[str, str]) -> list[str]:
     return told
 
 
-def _item_in_words(item: estimated.Item) -> str:
+def _item_in_words(item: Item) -> str:
     if not item.amount_usd:
         return f"{item.stage:<8}{item.provider}: free"
     bound = "at most" if item.at_most else "about"

@@ -14,6 +14,8 @@ from schema import wire
 
 #: Asks the render processes on `host` for GPU memory that they keep and do not use: cupy's pools.
 GPU_RELEASE: Final = "gpu.release"
+#: What a process says that found its stream without its group; the integrity guardian rebuilds at once.
+WIPED: Final = "redis.wiped"
 #: What a render process says when its card had no memory left for it; the gpu guardian acts at once.
 GPU_OUT_OF_MEMORY: Final = "gpu.out_of_memory"
 

@@ -16,9 +16,8 @@ from deploy.commands import connections
 from schema.errors import RefusedError
 from schema.events import notice
 from schema.events.fact import stamp
-from schema.events.notice import Notice
+from schema.events.notice import WIPED, Notice
 from streams import names
-from streams.process import WIPED
 from streams.publish import publish
 from streams.transport.over_redis import RedisTransport
 from tests.integration.record.conftest import execute

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +9,7 @@ from typer.testing import CliRunner
 
 from deploy.__main__ import app
 from deploy.commands.terminal import FAILED, MISUSED, guarded
+from deploy.launch.plan import ROOT
 from schema.errors import ConfigurationError, PipelineError, RefusedError
 
 RUNNER = CliRunner()
@@ -65,3 +68,11 @@ def test_the_arguments_of_redis_cli_are_left_alone(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("deploy.commands.redis_cli.main", main)
     RUNNER.invoke(app, ["cli", "-n", "1", "XADD", "stream:intake", "*", "topic", "--help"])
     assert given == [["-n", "1", "XADD", "stream:intake", "*", "topic", "--help"]]
+
+
+def test_a_command_loads_no_client_of_redis_before_it_needs_one() -> None:
+    heavy = ("redis", "dramatiq", "numpy")
+    program = f"import sys, deploy.__main__; print([name for name in {heavy} if name in sys.modules])"
+    command = (sys.executable, "-c", program)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == "[]"  # a halt that the record takes first waits for none of them
