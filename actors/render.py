@@ -36,6 +36,7 @@ async def render(task: Task) -> Film:
             out=str(out),
             plan_out=str(plan),
             seed=zlib.crc32(task.claim.video.encode()),
+            style=task.claim.brief.style,
         )
         with GpuMemory(task) as memory:
             rendered = await child.run("film", order, Rendered, task, hears=memory.heard, tells=memory.lines)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.rendering import styles
 from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import fonts, stills
 from actors.rendering.drawing.captions import Captions
@@ -24,7 +25,6 @@ from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
 from actors.rendering.sound.mastering import mastered, placed
 from actors.rendering.sound.samples import RATE_HZ, Samples, read_voice
-from actors.rendering.styles import STYLES
 
 __all__ = ["FilmOrder", "Rendered", "render"]
 
@@ -95,7 +95,7 @@ def _shoot(
     progress: Callable[[int], None],
 ) -> None:
     """Compose and encode all frames in this way; the file is there at the end, and its plan before it."""
-    style = STYLES[order.aspect]
+    style = styles.named(order.style, order.aspect)
     captions, cards = Captions(film, style, font), Cards(film, style, font)
     with contextlib.ExitStack() as rooms:
         shots = rooms.enter_context(Shots(film, order.pictures, way.compositor))

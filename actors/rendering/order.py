@@ -32,6 +32,8 @@ class FilmOrder(msgspec.Struct, frozen=True):
     plan_out: str
     #: The same order with the same seed gives the same film.
     seed: int
+    #: By name; see styles.py.
+    style: str = "default"
 
 
 class Rendered(msgspec.Struct, frozen=True):

@@ -1,20 +1,33 @@
-"""How a film looks: sizes, colours and safe areas, as data, one style for each shape of frame.
+"""How a film looks and moves: sizes, colours, fonts, transitions, the mood of its music. Data, from styles/NAME.toml.
 
-Lengths are fractions, so a style serves every resolution: text by the frame's short side, places by the side they
-lie along.
+A style's file says what is its own; places and sizes that it does not name come from the shape of the frame, below, so
+that safe areas are kept. Lengths are fractions, so a style serves every resolution: text by the frame's short side,
+places by the side they lie along.
 """
 
 from __future__ import annotations
 
+import tomllib
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
 import msgspec
 
+from actors.rendering.planning.plan import Transition
 from schema.documents import Aspect
+from schema.errors import PermanentError
 
 Colour = tuple[int, int, int]
 
+_FOLDER: Final = Path(__file__).with_suffix("")
+
 
 class Style(msgspec.Struct, frozen=True, kw_only=True):
-    """One look. Platforms cover the bottom of upright films with their own controls: captions stay above that."""
+    """One look in one shape of frame.
+
+    Platforms cover the bottom of upright films with their own controls: captions stay above that.
+    """
 
     #: Text sizes, by the frame's short side.
     caption_size: float
@@ -41,39 +54,70 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     #: How much of the picture the box behind a text hides, 0 to 1.
     scrim_alpha: float = 0.66
     title_scrim_alpha: float = 0.72
+    #: Families of drawing/fonts.py: for titles, and for everything that is read while it is spoken.
+    display_font: str = "montserrat"
+    text_font: str = "montserrat"
+    #: How large the spoken word is at the first frame that lights it, before it settles at 1; 1 does not move.
+    caption_pop: float = 1.0
+    #: What may lie between two shots, taken in turn and never twice running where there are several; and how long.
+    transitions: tuple[Transition, ...] = ("fade",)
+    transition_s: float = 0.5
+    #: The longest that one picture stays with one move, seconds.
+    shot_max_s: float = 8.0
+    #: The mood of the music under the voice (sound/music.py); empty for none.
+    music: str = "calm"
 
 
-WIDE = Style(
-    caption_size=0.056,
-    title_size=0.098,
-    chapter_size=0.034,
-    caption_chars=38,
-    caption_words=7,
-    caption_bottom=0.90,
-    caption_width=0.84,
-    title_width=0.74,
-    title_lines=3,
-    title_middle=0.42,
-    margin=0.065,
-    margin_top=0.075,
-)
+#: Places and sizes by the shape of the frame.
+_LAYOUTS: Final[dict[Aspect, dict[str, Any]]] = {
+    "16:9": {
+        "caption_size": 0.056,
+        "title_size": 0.098,
+        "chapter_size": 0.034,
+        "caption_chars": 38,
+        "caption_words": 7,
+        "caption_bottom": 0.90,
+        "caption_width": 0.84,
+        "title_width": 0.74,
+        "title_lines": 3,
+        "title_middle": 0.42,
+        "margin": 0.065,
+        "margin_top": 0.075,
+    },
+    "9:16": {
+        "caption_size": 0.068,
+        "title_size": 0.100,
+        "chapter_size": 0.042,
+        "caption_chars": 20,
+        "caption_words": 4,
+        "caption_bottom": 0.78,
+        "caption_width": 0.82,
+        "title_width": 0.80,
+        "title_lines": 5,
+        "title_middle": 0.34,
+        "margin": 0.075,
+        "margin_top": 0.10,
+    },
+}
 
-UPRIGHT = Style(
-    caption_size=0.068,
-    title_size=0.100,
-    chapter_size=0.042,
-    caption_chars=20,
-    caption_words=4,
-    caption_bottom=0.78,
-    caption_width=0.82,
-    title_width=0.80,
-    title_lines=5,
-    title_middle=0.34,
-    margin=0.075,
-    margin_top=0.10,
-)
 
-STYLES: dict[Aspect, Style] = {"16:9": WIDE, "9:16": UPRIGHT}
+def names() -> tuple[str, ...]:
+    """Every style there is."""
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
+
+
+@cache
+def named(name: str, aspect: Aspect) -> Style:
+    """The style of this name for this shape of frame; a table `["16:9"]` in its file holds for that shape alone.
+
+    Raises PermanentError, naming those there are, when there is none of this name.
+    """
+    if name not in names():
+        raise PermanentError(f"there is no style {name!r}", hint=f"expected one of {', '.join(names())}")
+    told = tomllib.loads((_FOLDER / f"{name}.toml").read_text())
+    own = {shape: told.pop(shape, {}) for shape in _LAYOUTS}
+    return msgspec.convert(_LAYOUTS[aspect] | told | own[aspect], Style)
+
 
 _SHORT_SIDE = {"720p": 720, "1080p": 1080}
 

@@ -12,6 +12,9 @@ import msgspec
 
 from actors.rendering.planning.framing import Move
 
+#: How a shot takes over from the one before; the last four name where the edge goes.
+Transition = Literal["cut", "fade", "wipe_left", "wipe_right", "wipe_up", "wipe_down"]
+
 
 class Shot(msgspec.Struct, frozen=True):
     """One picture and its move; fades in over its first `fade` frames, while the shot before is still there."""
@@ -23,6 +26,7 @@ class Shot(msgspec.Struct, frozen=True):
     end: int
     fade: int
     move: Move
+    transition: Transition = "fade"
 
 
 class Caption(msgspec.Struct, frozen=True):
@@ -37,7 +41,7 @@ class Caption(msgspec.Struct, frozen=True):
 class Card(msgspec.Struct, frozen=True):
     """Text laid over the pictures."""
 
-    kind: Literal["title", "chapter"]
+    kind: Literal["title", "chapter", "credit", "outro"]
     text: str
     first: int
     end: int
@@ -66,6 +70,8 @@ class Plan(msgspec.Struct, frozen=True):
     silences: tuple[Silence, ...]
     #: Shots, by index, whose picture has too little in it for a move to be seen; known once it was prepared.
     flat_shots: tuple[int, ...] = ()
+    #: The name of its style.
+    style: str = "default"
 
     @property
     def duration_s(self) -> float:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
+from actors.rendering import styles
 from actors.rendering.order import FilmOrder
 from actors.rendering.planning.framing import moves
 from actors.rendering.planning.phrases import phrases
 from actors.rendering.planning.plan import Caption, Card, Plan, Shot, Silence
-from actors.rendering.styles import STYLES, Style, frame_size
+from actors.rendering.styles import Style, frame_size
 from schema.documents import Word
 from schema.errors import PermanentError
 
@@ -49,9 +50,10 @@ def plan(order: FilmOrder, voice_s: float) -> Plan:
         voice_start_s=LEAD_IN_S,
         voice_s=voice_s,
         shots=tuple(_shots(order, bounds, fps)),
-        captions=tuple(_captions(order, STYLES[order.aspect], fps, frames)),
+        captions=tuple(_captions(order, styles.named(order.style, order.aspect), fps, frames)),
         cards=tuple(_cards(order, bounds, fps)),
         silences=tuple(_silences(order, frames / fps)),
+        style=order.style,
     )
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from actors.rendering import styles
 from actors.rendering.drawing import fonts
 from actors.rendering.drawing.captions import Captions
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.nv12 import Patch
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
-from actors.rendering.styles import STYLES
 from schema.documents import Aspect
 from tests.unit.rendering.orders import order
 
@@ -28,7 +28,7 @@ def bottom(patch: Patch) -> int:
 @pytest.mark.parametrize(("aspect", "free_below"), [("16:9", 0.10), ("9:16", 0.22)])
 def test_captions_stay_inside_the_safe_area(tmp_path: Path, aspect: Aspect, free_below: float) -> None:
     film = planned(tmp_path, aspect)
-    captions = Captions(film, STYLES[aspect], fonts.choose("a"))
+    captions = Captions(film, styles.named("default", aspect), fonts.choose("a"))
     drawn = [patch for caption in film.captions if (patch := captions.at(caption.first))]
     assert len(drawn) == len(film.captions)
     for patch in drawn:
@@ -39,7 +39,7 @@ def test_captions_stay_inside_the_safe_area(tmp_path: Path, aspect: Aspect, free
 
 def test_nothing_shifts_while_the_light_moves_from_word_to_word(tmp_path: Path) -> None:
     film = planned(tmp_path, "16:9")
-    captions, caption = Captions(film, STYLES["16:9"], fonts.choose("a")), film.captions[0]
+    captions, caption = Captions(film, styles.named("default", "16:9"), fonts.choose("a")), film.captions[0]
     states = [captions.at(start) for start in caption.starts]
     first, second, third = (state for state in states[:3] if state)
     assert (first.left, first.top) == (second.left, second.top) == (third.left, third.top)
@@ -52,13 +52,13 @@ def test_nothing_shifts_while_the_light_moves_from_word_to_word(tmp_path: Path) 
 
 def test_there_is_no_caption_before_the_first_word(tmp_path: Path) -> None:
     film = planned(tmp_path, "16:9")
-    assert Captions(film, STYLES["16:9"], fonts.choose("a")).at(film.captions[0].first - 1) is None
+    assert Captions(film, styles.named("default", "16:9"), fonts.choose("a")).at(film.captions[0].first - 1) is None
 
 
 @pytest.mark.parametrize("aspect", ["16:9", "9:16"])
 def test_the_longest_title_leaves_the_captions_alone(tmp_path: Path, aspect: Aspect) -> None:
     film = planned(tmp_path, aspect, title="An extraordinarily long title of many words " * 7)
-    style, font = STYLES[aspect], fonts.choose("a")
+    style, font = styles.named("default", aspect), fonts.choose("a")
     captions, cards = Captions(film, style, font), Cards(film, style, font)
     caption = captions.at(film.captions[0].first)
     card = cards.at(film.captions[0].first)
@@ -69,7 +69,7 @@ def test_the_longest_title_leaves_the_captions_alone(tmp_path: Path, aspect: Asp
 
 def test_a_card_comes_and_goes_gently(tmp_path: Path) -> None:
     film = planned(tmp_path, "16:9")
-    cards, card = Cards(film, STYLES["16:9"], fonts.choose("a")), film.cards[0]
+    cards, card = Cards(film, styles.named("default", "16:9"), fonts.choose("a")), film.cards[0]
     opacity = [shown[1] for frame in range(card.first, card.end) if (shown := cards.at(frame))]
     assert len(opacity) == card.end - card.first
     assert opacity[0] < 0.2
