@@ -23,8 +23,9 @@ from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.order import FilmOrder, Rendered
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
-from actors.rendering.sound.mastering import mastered, placed
-from actors.rendering.sound.samples import RATE_HZ, Samples, read_voice
+from actors.rendering.sound.soundtrack import music_of, soundtrack
+from actors.rendering.sound.track import Track
+from actors.rendering.sound.voice import listen
 
 __all__ = ["FilmOrder", "Rendered", "render"]
 
@@ -44,15 +45,11 @@ def render(
     Raises PermanentError when the order cannot be filmed.
     """
     checkpoint()
-    voice = read_voice(order.voice)
-    film = plan(order, voice.shape[1] / RATE_HZ)
+    voice = listen(order.voice)
+    film = msgspec.structs.replace(plan(order, voice.duration_s), music=music_of(order))
     font = fonts.choose(_words(film))
     for path in order.pictures:
         stills.check(path)
-
-    def sound() -> Samples:
-        master = mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)
-        return placed(master, film.voice_start_s, film.duration_s)
 
     def hears(frame: int) -> None:
         progress(frame, film.frames)
@@ -62,7 +59,7 @@ def render(
         ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
         Ways(order.video, size, out_of_memory=out_of_memory) as ways,
     ):
-        way, mixed = ways.best(), mixer.submit(sound)
+        way, mixed = ways.best(), mixer.submit(soundtrack, film, voice, order)
         while True:
             try:
                 _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
@@ -89,7 +86,7 @@ def _shoot(
     film: Plan,
     font: fonts.Font,
     way: Way,
-    sound: Future[Samples],
+    sound: Future[Track],
     *,
     checkpoint: Callable[[], None],
     progress: Callable[[int], None],

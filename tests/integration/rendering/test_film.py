@@ -152,6 +152,6 @@ def test_what_cannot_be_filmed_is_refused_by_name_before_the_first_frame(
 def test_a_silent_voice_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     asked = order(tmp_path)
     write_wav(Path(asked.voice), np.zeros(round(asked.speech.duration_s * 24_000)))
-    with pytest.raises(PermanentError, match="the voice is silent"):
+    with pytest.raises(PermanentError, match=r"voice\.wav is silent"):
         render(asked, checkpoint=go_on, progress=unheard)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png", "voice.wav"]
