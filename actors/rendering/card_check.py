@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final, NamedTuple
@@ -29,8 +28,8 @@ from actors.rendering.composing.compositor import Canvas, Compositor, Layer
 from actors.rendering.composing.cpu import CpuCompositor
 from actors.rendering.composing.gpu import GpuCompositor
 from actors.rendering.encoding.encoder import Encoder
+from actors.rendering.encoding.parts import Part
 from actors.rendering.nv12 import Nv12, Patch, Pixels, patch
-from actors.rendering.sound.track import Track, silent
 from schema.documents import Finding
 from schema.settings.video import Video
 
@@ -111,19 +110,19 @@ def _like_cpu(on_card: _Scene, composed: list[Nv12], fade: int, words: Patch) ->
 def _film(way: Way, composed: list[Nv12], fade: int, words: Patch, video: Video) -> Iterator[Finding]:
     """Encode as films are encoded, and look at what came out."""
     height, width = composed[0].y.shape
-    scene, silence = _scene(way.compositor), Future[Track]()
-    silence.set_result(silent(len(composed) / video.fps, video.audio_bitrate))
+    scene = _scene(way.compositor)
     with TemporaryDirectory(prefix="ytempire-card-") as folder:
-        out = Path(folder) / "film.mp4"
+        part = Part(Path(folder), 0)
         began_s = time.perf_counter()
-        with Encoder(out, (width, height), video, silence, codec=way.codec, as_frame=way.compositor.frame) as encoder:
+        with Encoder(part, (width, height), video, codec=way.codec, as_frame=way.compositor.frame) as encoder:
             for place in range(len(composed)):
                 encoder.write(_composed(scene, place, len(composed), fade, words))
         spent_s = time.perf_counter() - began_s
-        with av.open(str(out)) as container:
+        with av.open(str(part.path)) as container:
             shown = [_luma(frame) for frame in container.decode(video=0)]
-        size_bytes = out.stat().st_size
-    said = f"{len(shown)} of {len(composed)} frames, {size_bytes} bytes, {len(composed) / spent_s:.0f} frames/s in all"
+        part.close()
+    speed = f"{len(composed) / spent_s:.0f} frames/s in all"
+    said = f"{len(shown)} of {len(composed)} frames, {part.size_bytes} bytes, {speed}"
     yield Finding("film", len(shown) == len(composed), said, f"{len(composed)} frames")
     if len(shown) == len(composed):
         levels = [psnr_db(frame, cpu.y) for frame, cpu in zip(shown, composed, strict=True)]

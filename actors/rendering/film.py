@@ -1,13 +1,15 @@
 """Makes one film from an order, stoppable between any two frames.
 
 Guarantees that the file appears whole or not at all, that what cannot be filmed is refused by name before the first
-frame, and that the same order gives the same pictures. A halt costs the frames made so far: they are not kept.
+frame, and that the same order gives the same pictures. Where the order names a folder for it, what is encoded outlives
+a halt and a kill in whole groups of pictures, and the next attempt goes on behind them.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,12 +22,17 @@ from actors.rendering.drawing.captions import Captions
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.drawing.shots import Shots
 from actors.rendering.encoding.encoder import Encoder
+from actors.rendering.encoding.muxing import UnfitError, mux
+from actors.rendering.encoding.parts import Part
+from actors.rendering.encoding.segments import Segments, key_of
 from actors.rendering.order import FilmOrder, Rendered
+from actors.rendering.planning.about import about
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
 from actors.rendering.sound.soundtrack import music_of, soundtrack
 from actors.rendering.sound.track import Track
 from actors.rendering.sound.voice import listen
+from schema.errors import PermanentError
 
 __all__ = ["FilmOrder", "Rendered", "render"]
 
@@ -39,10 +46,11 @@ def render(
 ) -> Rendered:
     """Make the film and its plan, in the best way that this machine has; begin anew where a card fails meanwhile.
 
-    `checkpoint` is called before every frame and raises to stop; then no part of the film is left. `progress` hears
-    how many frames were handed to the encoder, and of how many; `out_of_memory` when a card had none left.
+    `checkpoint` is called before every frame and raises to stop; what the next attempt can use is then left in the
+    order's folder of parts, and nothing elsewhere. `progress` hears how many frames were handed to the encoder, by
+    this attempt or an earlier one, and of how many; `out_of_memory` when a card had none left.
 
-    Raises PermanentError when the order cannot be filmed.
+    Raises PermanentError when the order cannot be filmed, RetryableError when the disk takes no more.
     """
     checkpoint()
     voice = listen(order.voice)
@@ -56,13 +64,14 @@ def render(
 
     size = (film.width, film.height)
     with (
+        _kept(order) as kept,
         ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
         Ways(order.video, size, out_of_memory=out_of_memory) as ways,
     ):
         way, mixed = ways.best(), mixer.submit(soundtrack, film, voice, order)
         while True:
             try:
-                _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
+                found = _make(order, film, font, way, kept, sound=mixed, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -78,7 +87,58 @@ def render(
             ways.fallback,
             backend=way.name,
             fallback_cause=ways.cause,
+            frames_found=found,
         )
+
+
+@contextlib.contextmanager
+def _kept(order: FilmOrder) -> Iterator[Path]:
+    """The folder for what is encoded; what cannot be filmed leaves nothing there."""
+    folder = Path(order.parts or f"{order.out}.parts")
+    try:
+        yield folder
+    except PermanentError:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        if not order.parts:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make(
+    order: FilmOrder,
+    film: Plan,
+    font: fonts.Font,
+    way: Way,
+    kept: Path,
+    *,
+    sound: Future[Track],
+    checkpoint: Callable[[], None],
+    progress: Callable[[int], None],
+) -> int:
+    """Encode in this way what is not there yet, and put the film together; returns how many frames were there."""
+
+    def check() -> None:
+        checkpoint()
+        if sound.done():
+            sound.result()  # a film without its sound need not be encoded to its end
+
+    with Segments(kept, key_of(order, film, way.name, way.codec)) as segments:
+        found, flat = segments.reached, segments.flat_shots
+        if found < film.frames:
+            part = segments.part()
+            flat |= _shoot(order, film, font, way, part, checkpoint=check, progress=progress)
+            segments.add(part)
+        # Before the film gets its name: a film that is there has a plan.
+        seen = msgspec.structs.replace(film, flat_shots=tuple(sorted(flat)))
+        Path(order.plan_out).write_bytes(msgspec.json.encode(seen))
+        try:
+            told = about(order, film)
+            mux(Path(order.out), film.fps, segments.stretches, sound.result(), told, checkpoint=checkpoint)
+        except UnfitError:
+            segments.drop()
+            raise
+    return found
 
 
 def _shoot(
@@ -86,29 +146,27 @@ def _shoot(
     film: Plan,
     font: fonts.Font,
     way: Way,
-    sound: Future[Track],
+    part: Part,
     *,
     checkpoint: Callable[[], None],
     progress: Callable[[int], None],
-) -> None:
-    """Compose and encode all frames in this way; the file is there at the end, and its plan before it."""
+) -> set[int]:
+    """Compose and encode in this way all frames from the part's first on; returns the flat shots among them."""
     style = styles.named(order.style, order.aspect)
     captions, cards = Captions(film, style, font), Cards(film, style, font)
-    with contextlib.ExitStack() as rooms:
-        shots = rooms.enter_context(Shots(film, order.pictures, way.compositor))
-        size = (film.width, film.height)
-        writer = rooms.enter_context(
-            Encoder(Path(order.out), size, order.video, sound, codec=way.codec, as_frame=way.compositor.frame)
-        )
-        for frame in range(film.frames):
+    size = (film.width, film.height)
+    with (
+        Shots(film, order.pictures, way.compositor, first=part.first) as shots,
+        Encoder(part, size, order.video, codec=way.codec, as_frame=way.compositor.frame) as writer,
+    ):
+        for frame in range(part.first, film.frames):
             checkpoint()
             laid = [(caption, 1.0)] if (caption := captions.at(frame)) else []
             laid += [card] if (card := cards.at(frame)) else []
             writer.write(way.compositor.compose(shots.layers(frame), laid))
+            writer.flat_shots = shots.flat
             progress(frame + 1)
-        # Before the film gets its name: a film that is there has a plan.
-        seen = msgspec.structs.replace(film, flat_shots=shots.flat)
-        Path(order.plan_out).write_bytes(msgspec.json.encode(seen))
+    return set(shots.flat)
 
 
 def _words(film: Plan) -> str:

@@ -34,6 +34,11 @@ class FilmOrder(msgspec.Struct, frozen=True):
     seed: int
     #: By name; see styles.py.
     style: str = "default"
+    #: A folder of this video's own for what is encoded, so that another attempt can go on with it; whoever names it
+    #: removes it with the film. Empty: what is encoded goes when rendering ends, however it ends.
+    parts: str = ""
+    #: The day of the film, as YYYY-MM-DD.
+    date: str = ""
 
 
 class Rendered(msgspec.Struct, frozen=True):
@@ -49,6 +54,8 @@ class Rendered(msgspec.Struct, frozen=True):
     #: What composed and encoded it (`gpu`, `gpu_libx264`, `cpu`), and one word for the fallback.
     backend: str = "cpu"
     fallback_cause: str = ""
+    #: Frames that an earlier attempt had encoded.
+    frames_found: int = 0
 
 
 class InspectionOrder(msgspec.Struct, frozen=True):

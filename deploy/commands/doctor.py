@@ -11,7 +11,6 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -33,7 +32,6 @@ from schema.settings.video import Video, frame_size
 
 if TYPE_CHECKING:
     from actors.providers.ports import Adapter
-    from actors.rendering.sound.track import Track
 
 #: Exit code of `--gpu` where there is no card.
 NO_CARD: Final = 3
@@ -144,17 +142,19 @@ def _font() -> str:
 
 def _encoder(video: Video) -> str:
     """Really write a short film, silent and of undefined pictures."""
-    from actors.rendering.encoding import encoder  # noqa: PLC0415 - heavy, and wanted here only
+    from actors.rendering.encoding import encoder, muxing, parts, segments  # noqa: PLC0415 - heavy, wanted here only
     from actors.rendering.nv12 import blank  # noqa: PLC0415 - likewise
+    from actors.rendering.planning.about import About  # noqa: PLC0415 - likewise
     from actors.rendering.sound.track import silent  # noqa: PLC0415 - likewise
 
-    silence: Future[Track] = Future()
-    silence.set_result(silent(0.1, video.audio_bitrate))
     with TemporaryDirectory(prefix="ytempire-doctor-") as folder:
-        film = Path(folder) / "film.mp4"
-        with encoder.Encoder(film, (320, 180), video, silence) as writer:
+        film, part = Path(folder) / "film.mp4", parts.Part(Path(folder), 0)
+        with encoder.Encoder(part, (320, 180), video) as writer:
             for _ in range(3):
                 writer.write(blank(320, 180))
+        pictures, silence = [segments.Stretch(part, part.marks[-1])], silent(0.1, video.audio_bitrate)
+        muxing.mux(film, video.fps, pictures, silence, About(), checkpoint=lambda: None)
+        part.close()
         return f"{encoder.NAME} and AAC wrote {film.stat().st_size} bytes"
 
 

@@ -5,6 +5,7 @@ At most three prepared pictures are held. A picture that cannot be decoded raise
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
@@ -21,16 +22,17 @@ _SEEN_LEVELS = 0.5
 class Shots:
     """Layers of frames, in rising order of frames; a context manager, for its thread."""
 
-    def __init__(self, plan: Plan, pictures: tuple[str, ...], compositor: Compositor) -> None:
+    def __init__(self, plan: Plan, pictures: tuple[str, ...], compositor: Compositor, *, first: int = 0) -> None:
+        """`first` is the first frame that will be asked for."""
         self._plan, self._pictures, self._compositor = plan, pictures, compositor
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._canvases: dict[int, Future[Canvas]] = {}
-        self._current = 0
+        self._current = max(bisect_right([shot.first for shot in plan.shots], first) - 1, 0)
         self._flat: set[int] = set()
 
     def __enter__(self) -> Self:
         """Begin with the first pictures."""
-        self._want(0)
+        self._want(self._current)
         return self
 
     def __exit__(

@@ -1,30 +1,25 @@
-"""Frames and sound into an MP4 with H.264 and AAC, on a thread of its own behind a short queue.
+"""Frames into H.264, on a thread of its own behind a short queue, group by group into a part file.
 
-Guarantees that the file appears under its name whole or not at all, that an error of the encoder reaches the caller's
-next call, and that no call waits for an encoder that has died. Only the thread touches the container. It cannot
-interrupt an encode that hangs in native code: whoever owns the process can.
+Guarantees that a part is marked only where it is whole, that an error of the encoder reaches the caller's next call,
+and that no call waits for an encoder that has died. Only the thread touches the container. It cannot interrupt an
+encode that hangs in native code: whoever owns the process can.
 """
 
 from __future__ import annotations
 
-import os
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable
 from fractions import Fraction
-from pathlib import Path
 from queue import Queue
 from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
 import av
-from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
+from actors.rendering.encoding.parts import FORMAT, OPTIONS, Part
 from actors.rendering.nv12 import BT709, LIMITED, Nv12, video_frame
-from actors.rendering.sound.samples import RATE_HZ
-from actors.rendering.sound.track import BITRATES, FRAME, OPTIONS, Track
 from schema.settings.video import Video
 
 #: The encoder of the CPU, as FFmpeg names it.
@@ -63,28 +58,25 @@ def add_pictures(container: OutputContainer, size: tuple[int, int], fps: int, co
 
 
 class Encoder:
-    """One film being written; a context manager: an error in its block leaves no file."""
+    """Part of a film's pictures being encoded; a context manager: an error in its block ends the part where it is."""
 
     def __init__(
         self,
-        out: Path,
+        part: Part,
         size: tuple[int, int],
         video: Video,
-        sound: Future[Track],
         *,
         codec: Codec | None = None,
         as_frame: Callable[[Nv12], av.VideoFrame] = video_frame,
     ) -> None:
-        """`sound` is the whole film's; it may still be in the making.
-
-        `codec` is libx264 where none is given, and `as_frame` makes of what is written the frames that it takes.
-        """
-        self._out, self._part = out, Path(f"{out}.part")
-        self._size, self._video, self._sound = size, video, sound
+        """`codec` is libx264 where none is given, and `as_frame` makes of what is written the frames that it takes."""
+        self._part, self._size, self._video = part, size, video
         self._codec, self._as_frame = codec or libx264(video), as_frame
         self._queue: Queue[Nv12 | None] = Queue(_DEPTH)
         self._error: BaseException | None = None
         self._given_up = False
+        #: What the part's next mark says of the shots so far.
+        self.flat_shots: tuple[int, ...] = ()
         self._thread = threading.Thread(target=self._run, name="encoder", daemon=True)
 
     def __enter__(self) -> Self:
@@ -95,16 +87,10 @@ class Encoder:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the film and give it its name; after an error, remove what there is of it."""
+        """Encode what is left, and mark it; after an error, nothing more."""
         self._given_up = error is not None
         self._queue.put(None)
         self._thread.join()
-        if error is None and self._error is None:
-            with self._part.open("rb") as file:
-                os.fsync(file.fileno())
-            self._part.replace(self._out)
-            return
-        self._part.unlink(missing_ok=True)
         if error is None and self._error is not None:
             raise self._error
 
@@ -117,54 +103,49 @@ class Encoder:
     def _run(self) -> None:
         ended = False
         try:
-            with av.open(str(self._part), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-                track = _Tracks(container, self._size, self._video, self._codec)
+            with av.open(self._part, "w", format=FORMAT, options=OPTIONS) as container:
+                pictures = _Pictures(container, self._size, self._video, self._codec)
                 while (frame := self._queue.get()) is not None:
                     if self._given_up:
                         continue
-                    track.show(self._as_frame(frame))
-                    if self._sound.done():
-                        track.play(self._sound.result())
+                    if whole := pictures.show(self._as_frame(frame)):
+                        self._part.mark(whole, self.flat_shots)
                 ended = True
                 if not self._given_up:
-                    track.end(self._sound.result())
+                    pictures.end()
+            if not self._given_up and pictures.muxed:
+                self._part.mark(pictures.muxed, self.flat_shots)
         except BaseException as error:  # noqa: BLE001 - it belongs to the thread that writes
-            self._error = error
+            self._error = self._part.error or error
             while not ended and self._queue.get() is not None:
                 pass  # keep taking, or the writer would wait for ever
 
 
-class _Tracks:
-    """The two tracks of a container, the sound kept just ahead of the pictures."""
+class _Pictures:
+    """The one track of a part."""
 
     def __init__(self, container: OutputContainer, size: tuple[int, int], video: Video, codec: Codec) -> None:
         self._container, self._fps, self._shown = container, video.fps, 0
-        self._pictures = add_pictures(container, size, video.fps, codec)
-        # Opened as the track's own encoder was, for its parameters alone: the sound may not be there yet.
-        self._sound = container.add_stream("aac", rate=RATE_HZ, layout="stereo", options=OPTIONS)
-        self._sound.bit_rate = BITRATES[video.audio_bitrate]
-        self._unheard: Iterator[av.Packet[AudioStream]] | None = None
-        self._heard_s = 0.0
+        self._stream = add_pictures(container, size, video.fps, codec)
+        #: Frames that left the encoder.
+        self.muxed = 0
 
-    def show(self, frame: av.VideoFrame) -> None:
+    def show(self, frame: av.VideoFrame) -> int:
+        """Encode it; returns how many frames are whole, and in the file, since a group of pictures ended; else 0."""
         frame.pts, frame.time_base = self._shown, Fraction(1, self._fps)
         self._shown += 1
-        self._container.mux(self._pictures.encode(frame))
+        return self._mux(self._stream.encode(frame))
 
-    def play(self, track: Track) -> None:
-        """Mux as much of the sound as the pictures have reached."""
-        if self._unheard is None:
-            self._unheard = track.packets()
-        while self._heard_s <= self._shown / self._fps and (packet := next(self._unheard, None)) is not None:
-            self._mux(packet)
+    def end(self) -> None:
+        """Encode what the encoder holds back."""
+        self._mux(self._stream.encode(None))
 
-    def end(self, track: Track) -> None:
-        self.play(track)
-        self._container.mux(self._pictures.encode(None))
-        for packet in self._unheard or ():
-            self._mux(packet)
-
-    def _mux(self, packet: av.Packet[AudioStream]) -> None:
-        packet.stream = self._sound
-        self._container.mux(packet)
-        self._heard_s += FRAME / RATE_HZ
+    def _mux(self, packets: Iterable[av.Packet[VideoStream]]) -> int:
+        whole = 0
+        for packet in packets:
+            # With it the group before it goes to the disk; it is closed, so nothing in it waits for what follows.
+            if packet.is_keyframe:
+                whole = self.muxed
+            self._container.mux(packet)
+            self.muxed += 1
+        return whole

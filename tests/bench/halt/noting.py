@@ -42,11 +42,12 @@ def _note_gate(slots: Slots, row: int) -> None:
 def _note_frames(slots: Slots, row: int) -> None:
     from actors.rendering.encoding import encoder  # noqa: PLC0415 - codecs load in a render's child alone
 
-    shown = encoder._Tracks.show
+    shown = encoder._Pictures.show
 
-    def show(self: Any, frame: Any) -> None:  # noqa: ANN401 - whatever the product gives
-        shown(self, frame)
+    def show(self: Any, frame: Any) -> int:  # noqa: ANN401 - whatever the product gives
+        whole = shown(self, frame)
         slots.note(row, FRAME, time.monotonic_ns())
         slots.add(row, FRAMES)
+        return whole
 
-    encoder._Tracks.show = show  # type: ignore[method-assign]
+    encoder._Pictures.show = show  # type: ignore[method-assign]
