@@ -81,7 +81,7 @@ def credit(text: str, plan: Plan, style: Style, faces: Faces) -> Drawn:
             SEMI_BOLD, size, room=(min(0.7 * plan.width, sheet.right - sheet.left) - 2 * size, 2 * size), most_lines=1
         ),
     )
-    aside, above = 0.6 * size, 0.5 * size
+    aside, above = 0.65 * size, 0.62 * size
     width, height = round(set_.width + 2 * aside), round(set_.height + 2 * above)
     top = sheet.bottom - 0.2 * size - height
     base = box(width, height, _corner(style, size), style.scrim, max(style.scrim_alpha, _SHADOW))

@@ -21,7 +21,7 @@ from actors.rendering.styles import Align, Colour, Style
 #: A frame takes six; captions need two.
 MOST_PARTS: Final = 4
 #: The alpha that shadows reach behind letters: white on white then still has 4.5 to 1, with some to spare.
-_BEHIND_LETTERS: Final = 0.72
+_BEHIND_LETTERS: Final = 0.78
 _PAPER: Final = 0.96
 #: A 9:16 player has its buttons at the right, by the width.
 _BUTTONS: Final = 0.12
