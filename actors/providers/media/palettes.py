@@ -68,7 +68,8 @@ _BEGINNING_LETTERS = 5
 _CALLS = {
     "ember": "fire flame sun volcano desert war empire ancient rome roman egypt histor gold heat energ money bread "
     "coffee clay lava rust iron",
-    "lagoon": "ocean sea water river fish octopus whale coral island ship swim wave tide harbor harbour lake rain medic blood",
+    "lagoon": "ocean sea water river fish octopus whale coral island ship swim wave tide harbor harbour lake rain "
+    "medic blood",
     "meadow": "forest tree plant garden farm food bee bird soil leaf leaves green health grass animal seed insect",
     "violet": "space star planet galax moon univers quantum music dream brain mind night sleep memor magic",
     "polar": "ice snow arctic antarct glaci cold winter mountain climate north frost wind weather air",

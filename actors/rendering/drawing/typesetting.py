@@ -77,10 +77,11 @@ def _at(size_px: float, text: str, font: Font, how: Setting) -> Block:
     face, broken = fitted(
         text, font, weight=how.weight, size_px=round(size_px), width_px=how.room[0], most_lines=how.most_lines
     )
-    return _set(face, broken, how.leading, how.align)
+    return set_lines(face, broken, how.leading, how.align)
 
 
-def _set(face: Face, broken: Sequence[str], leading: float, align: Align) -> Block:
+def set_lines(face: Face, broken: Sequence[str], leading: float, align: Align) -> Block:
+    """These lines, one below the other."""
     size = int(face.size)
     boxes = [bounds(face, line) for line in broken]
     wide = max((box[2] - box[0] for box in boxes), default=0)
@@ -109,7 +110,7 @@ def ink(
     draw = ImageDraw.Draw(image)
     for line in map(set_.lines.__getitem__, places):
         pen = (at[0] + line.left - left, at[1] + line.baseline - top)
-        _write(draw, pen, line.text, set_.face, colour)
+        write(draw, pen, line.text, set_.face, colour)
     # Only what is inked is carried: clear margins cost as much to lay as letters.
     inked = image.getchannel("A").getbbox() or (0, 0, 2, 2)
     box = (inked[0] // 2 * 2, inked[1] // 2 * 2, (inked[2] + 1) // 2 * 2, (inked[3] + 1) // 2 * 2)
@@ -123,7 +124,7 @@ def ink(
     return image_patch(image.crop(box), left + box[0], top + box[1], frame), shape
 
 
-def _write(draw: ImageDraw.ImageDraw, pen: tuple[float, float], line: str, face: Face, colour: Colour) -> None:
+def write(draw: ImageDraw.ImageDraw, pen: tuple[float, float], line: str, face: Face, colour: Colour) -> None:
     """One line of text, its baseline beginning at `pen`."""
     draw.text((pen[0], pen[1] - face.getmetrics()[0]), line, font=face, fill=(*colour, 255))
 

@@ -75,7 +75,7 @@ def luminances(colours: NDArray[np.float32]) -> NDArray[np.float32]:
     """Relative luminance, as in contrast.py, of many colours."""
     level = colours / 255
     linear = np.where(level <= 0.04045, level / 12.92, ((level + 0.055) / 1.055) ** 2.4)
-    return np.asarray(linear @ np.float32((0.2126, 0.7152, 0.0722)))
+    return np.asarray(linear @ np.asarray((0.2126, 0.7152, 0.0722), np.float32))
 
 
 def letters(card: Card, aspect: Aspect, style: Style) -> NDArray[np.uint8]:
