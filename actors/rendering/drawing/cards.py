@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from actors.rendering.drawing.fonts import EXTRA_BOLD, SEMI_BOLD, Font, drawable
-from actors.rendering.drawing.lettering import box, fitted
+from actors.rendering.drawing.lettering import box, fitted, write
 from actors.rendering.nv12 import Patch, patch
 from actors.rendering.planning.plan import Card, Plan
 from actors.rendering.styles import Style
@@ -61,7 +61,7 @@ def _title(text: str, plan: Plan, style: Style, font: Font) -> Patch:
     draw.rectangle((left, upper + step * 0.08, left + bar - 1, upper + block - step * 0.12), fill=(*style.accent, 255))
     for place, line in enumerate(broken):
         at = (left + bar + size * 0.38, upper + place * step)
-        draw.text(at, line, font=face, fill=(*style.text, 255))
+        write(draw, at, line, face, (*style.text, 255))
     return patch(np.asarray(image), 0, top)
 
 
@@ -96,5 +96,5 @@ def _chapter(text: str, plan: Plan, style: Style, font: Font) -> Patch:
     draw.rectangle(
         (aside, above + descent * 0.6, aside + bar - 1, height - above - descent * 0.6), fill=(*style.accent, 255)
     )
-    draw.text((aside + bar + size * 0.45, above), line, font=face, fill=(*style.text, 255))
+    write(draw, (aside + bar + size * 0.45, above), line, face, (*style.text, 255))
     return patch(np.asarray(image), round(style.margin * plan.width), round(style.margin_top * plan.height))
