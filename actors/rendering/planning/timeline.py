@@ -23,7 +23,9 @@ LEAD_IN_S, LEAD_OUT_S = 0.6, 1.2
 FADE_S = 0.5
 #: How long one picture stays with one move, seconds.
 _SHOT_MIN_S, _SHOT_MAX_S = 2.0, 8.0
-_TITLE_S, _CHAPTER_S = 3.4, 3.2
+_CHAPTER_S = 3.2
+#: A title stays as long as it takes to read, within these, so that captions are not read beside it for long; seconds.
+_TITLE_MIN_S, _TITLE_MAX_S, _TITLE_S_PER_WORD = 2.2, 3.4, 0.25
 #: A caption stays this long after its last word, unless the next one comes; seconds.
 _LINGER_S = 0.6
 #: Words may lie beyond the end of the voice by this much, seconds.
@@ -126,7 +128,7 @@ def _captions(order: FilmOrder, style: Style, fps: int, frames: int) -> list[Cap
     spoken: list[tuple[Word, ...]] = []
     for scene in order.speech.scenes:
         shown = [word for word in scene.words if word.text.strip()]
-        spoken += phrases(shown, style.caption_words, style.caption_chars)
+        spoken += phrases(shown, style.caption_words, style.caption_chars, order.script.language)
     captions: list[Caption] = []
     for place, words in enumerate(spoken):
         starts = tuple(_frame(word.start_s, fps) for word in words)
@@ -140,7 +142,8 @@ def _captions(order: FilmOrder, style: Style, fps: int, frames: int) -> list[Cap
 
 def _cards(order: FilmOrder, bounds: Sequence[int], fps: int) -> list[Card]:
     title = " ".join(order.script.title.split())
-    free_from = min(round(_TITLE_S * fps), bounds[-1]) if title else 0
+    reading_s = 1.0 + _TITLE_S_PER_WORD * len(title.split())
+    free_from = min(round(min(max(reading_s, _TITLE_MIN_S), _TITLE_MAX_S) * fps), bounds[-1]) if title else 0
     cards = [Card("title", title, 0, free_from)] if title else []
     for scene, (begin, end) in zip(order.script.scenes, itertools.pairwise(bounds), strict=True):
         heading, first = " ".join(scene.heading.split()), max(begin, free_from)
