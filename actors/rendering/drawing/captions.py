@@ -118,7 +118,7 @@ class _Phrase:
         self._inks = [placed(ink, pen, (width, height)) for ink in inks]
         if style.caption_look == "outline":
             doubled = [face.ink(glyphs, 2) for glyphs in line.words]
-            edges = [outlined(ink, size * _OUTLINE) if ink else None for ink in doubled]
+            edges = [outlined(ink, face.size * _OUTLINE) if ink else None for ink in doubled]
             self._edges = [placed(edge, pen, (width, height)) for edge in edges]
             bare = self._outlines(width, height, size)
         else:

@@ -92,7 +92,10 @@ class Font:
         """For every character the font that draws it; None where none has it."""
         picked: list[FontFile | None] = []
         for word in re.findall(r"\S+|\s+", text):
-            picked += self._pick(word)
+            before = picked[-1] if picked else None
+            # A blank is as wide as the word before it asks for; that of a poster face would be lost between others.
+            is_blank = word.isspace() and before not in {None, _open(_EMOJI)}
+            picked += [before] * len(word) if is_blank else self._pick(word)
         return picked
 
     def _picked(self, word: str) -> tuple[FontFile | None, ...]:
