@@ -28,13 +28,18 @@ class Run(NamedTuple):
 
 
 def is_from_right(text: str) -> bool:
-    """Whether a line of this text begins at the right: its first letter decides."""
-    return next((kind for kind in map(unicodedata.bidirectional, text) if kind in _STRONG), "L") != "L"
+    """Whether a film with this text is read from the right: most of its letters decide.
+
+    Not each line's first letter, as UAX 9 has it for paragraphs: a line is only a piece of a sentence, which may begin
+    with a name from elsewhere.
+    """
+    kinds = [unicodedata.bidirectional(letter) for letter in text]
+    return kinds.count("R") + kinds.count("AL") > kinds.count("L")
 
 
-def runs(text: str) -> list[Run]:
-    """The runs of a line, in the order in which they are seen from left to right."""
-    levels = _levels(text)
+def runs(text: str, *, from_right: bool) -> list[Run]:
+    """The runs of a line, in the order in which they are seen from left to right; whether it begins at the right."""
+    levels = _levels(text, from_right=from_right)
     made, first = [], 0
     for level, group in itertools.groupby(levels):
         end = first + len(list(group))
@@ -51,15 +56,14 @@ def _reversed_from(floor: int, made: list[tuple[int, Run]]) -> Iterator[tuple[in
         yield from reversed(found) if is_high else found
 
 
-def _levels(text: str) -> list[int]:
+def _levels(text: str, *, from_right: bool) -> list[int]:
     kinds = [unicodedata.bidirectional(letter) or "L" for letter in text]
-    if _FROM_RIGHT.isdisjoint(kinds):
+    if not from_right and _FROM_RIGHT.isdisjoint(kinds):
         return [0] * len(text)
-    base = 1 if is_from_right(text) else 0
-    outside = "R" if base else "L"
+    outside = "R" if from_right else "L"
     _weak(kinds, outside)
     _neutral(kinds, outside)
-    if base:
+    if from_right:
         return [1 if kind == "R" else 2 for kind in kinds]
     return [{"L": 0, "R": 1}.get(kind, 2) for kind in kinds]
 

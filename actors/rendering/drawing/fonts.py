@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from actors.rendering.drawing.directions import is_from_right
 from actors.rendering.drawing.faces import FontFile
 from actors.rendering.drawing.shaping import Face, Typesetter, clusters, is_emoji, is_optional
 from schema.errors import PermanentError
@@ -70,7 +71,7 @@ class Font:
 
     def __init__(self, family: str, text: str, language: str) -> None:
         self._own = _open(FAMILIES[family])
-        self._language = language
+        self._language, self._from_right = language, is_from_right(text)
         self._cjk = _Source("manimgx_fonts_cjk", "NotoSansCJK-VF.otf.ttc", _CJK_FACES.index(_country(text, language)))
         self._pick = lru_cache(maxsize=2048)(self._picked)
         #: The fonts that draw this film's text, apart from emoji and signs.
@@ -86,7 +87,7 @@ class Font:
         return Face(self._setter(weight), (above, below), size_px)
 
     def _setting(self, weight: int) -> Typesetter:
-        return Typesetter(self.pick, weight, self._language)
+        return Typesetter(self.pick, weight, self._language, from_right=self._from_right)
 
     def pick(self, text: str) -> list[FontFile | None]:
         """For every character the font that draws it; None where none has it."""

@@ -40,8 +40,10 @@ class Typesetter:
     Remembers what it set: the same words are measured again and again while a text is being fitted.
     """
 
-    def __init__(self, pick: Callable[[str], Sequence[FontFile | None]], weight: int, language: str) -> None:
-        self._pick, self._weight, self._language = pick, weight, language
+    def __init__(
+        self, pick: Callable[[str], Sequence[FontFile | None]], weight: int, language: str, *, from_right: bool
+    ) -> None:
+        self._pick, self._weight, self._language, self._from_right = pick, weight, language, from_right
         self.line = lru_cache(maxsize=1024)(self._line)
 
     def _line(self, words: tuple[str, ...], gaps: tuple[str, ...] = ()) -> Line:
@@ -52,7 +54,7 @@ class Typesetter:
             owners += [place] * len(word + gap)
         fonts, pen = self._pick(text), 0.0
         owned: list[list[Glyph]] = [[] for _ in words]
-        for first, end, from_right, font in _stretches(text, fonts):
+        for first, end, from_right, font in _stretches(text, fonts, self._from_right):
             kept = [place for place in range(first, end) if _is_for(font, text[place])]
             part = "".join(text[place] for place in kept)
             glyphs, width = font.shaped(part, self._weight, self._language, from_right=from_right)
@@ -87,9 +89,13 @@ class Face:
         return drawn(glyphs, self.size * scale)
 
 
-def _stretches(text: str, fonts: Sequence[FontFile | None]) -> Iterator[tuple[int, int, bool, FontFile]]:
+def _stretches(
+    text: str,
+    fonts: Sequence[FontFile | None],
+    is_line_from_right: bool,  # noqa: FBT001 - private, and named
+) -> Iterator[tuple[int, int, bool, FontFile]]:
     """Characters of one direction and one font, in the order seen."""
-    for run in runs(text):
+    for run in runs(text, from_right=is_line_from_right):
         found = []
         for font, group in itertools.groupby(range(run.first, run.end), lambda place: fonts[place]):
             places = list(group)

@@ -15,6 +15,7 @@ from actors.rendering.drawing import captions as captions_drawing
 from actors.rendering.drawing import contrast, fonts
 from actors.rendering.drawing.captions import Captions, _Phrase
 from actors.rendering.drawing.cards import Cards
+from actors.rendering.drawing.directions import runs
 from actors.rendering.drawing.inking import tone
 from actors.rendering.nv12 import _MATRIX, Patch
 from actors.rendering.planning.plan import Caption, Plan
@@ -99,6 +100,35 @@ def test_words_from_the_right_are_lit_in_the_order_spoken() -> None:
     # Two words change from state to state: each pair lies further to the left than the one before.
     middles = [columns_that_differ(one, other).mean() for one, other in itertools.pairwise(states)]
     assert middles == sorted(middles, reverse=True)
+
+
+def test_a_line_begins_where_the_film_is_read_from_whatever_its_first_word() -> None:
+    words = ("Google", "قلوب")
+    for film, first in (("قلوب ثلاثة للأخطبوط Google", 1), ("the Google of hearts قلوب", 0)):
+        line = fonts.choose(film).face(40, fonts.BOLD).line(words, [" "])
+        starts = [min(glyph.x for glyph in word) for word in line.words]
+        assert starts[first] < starts[1 - first]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "seen"),
+    [
+        ("אבג abc דהו", "והד abc גבא"),
+        ("אבג 123 abc (דה)", "(הד) abc 123 גבא"),
+        ("אב, 5%-7% גד", "דג 7%-5% ,בא"),
+        ("ab אב 12, 3.5 ג", None),
+    ],
+)
+def test_mixed_lines_are_seen_as_unicode_orders_them(spoken: str, seen: str | None) -> None:
+    seen_at_left = "".join(
+        spoken[run.first : run.end] if not run.from_right else _mirrored(spoken[run.first : run.end])
+        for run in runs(spoken, from_right=seen is not None)
+    )
+    assert seen_at_left == (seen or "ab ג 3.5 ,12 בא")
+
+
+def _mirrored(text: str) -> str:
+    return text[::-1].translate({ord("("): ")", ord(")"): "("})
 
 
 def test_a_word_longer_than_the_frame_is_made_smaller_and_stays_inside() -> None:

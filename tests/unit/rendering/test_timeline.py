@@ -81,6 +81,12 @@ def test_a_scene_without_words_has_its_picture_and_no_caption(tmp_path: Path) ->
     assert film.frames == sum(shot.end - shot.first - shot.fade for shot in film.shots)
 
 
+def test_a_short_title_does_not_stay_long_beside_the_captions(tmp_path: Path) -> None:
+    short, long = (planned(order(tmp_path, title=title)).cards[0] for title in ("Three hearts", "word " * 12))
+    assert short.end == round(2.2 * 30)
+    assert long.end > short.end
+
+
 def test_the_title_gives_way_to_the_heading_and_a_heading_that_repeats_it_is_left_out(tmp_path: Path) -> None:
     cards = planned(order(tmp_path, scenes=LONG, title="Two")).cards
     assert [(card.kind, card.text) for card in cards] == [("title", "Two"), ("chapter", "One"), ("chapter", "Three")]
