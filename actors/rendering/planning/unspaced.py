@@ -11,9 +11,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Final
-
-import budoux
+from typing import Final, Protocol
 
 _EAST: Final = (
     r"\u2e80-\u303f\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff00-\uffef\U00020000-\U0003ffff"
@@ -26,6 +24,13 @@ _NOT_FIRST: Final = frozenset(
     "、。,.，．・：；:;！？!?」』）】〕〉》〗｠ー々ぁぃぅぇぉっゃゅょゎァィゥェォッャュョヮヵヶ…‥ๆฯ”\u2019)]"  # noqa: RUF001 - meant as written
 )
 _NOT_LAST: Final = frozenset("「『（【〔〈《〖｟“\u2018([")  # noqa: RUF001 - likewise
+
+
+class _Parser(Protocol):
+    """What cuts a language."""
+
+    def parse(self, sentence: str) -> list[str]:
+        """The sentence in pieces."""
 
 
 def gap(before: str, after: str) -> str:
@@ -84,7 +89,9 @@ def _model(text: str, language: str) -> str:
 
 
 @lru_cache(maxsize=4)
-def _parser(model: str) -> budoux.Parser | None:
+def _parser(model: str) -> _Parser | None:
+    import budoux  # noqa: PLC0415 - most films need none, and it reads HTML, too
+
     return getattr(budoux, f"load_default_{model}_parser")() if model else None
 
 

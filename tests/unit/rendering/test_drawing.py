@@ -93,6 +93,18 @@ def test_the_spoken_word_pops_and_settles_and_its_neighbours_stay(look: str) -> 
     assert moved.max() < 0.75 * calm.colour.y.shape[1]
 
 
+def test_a_word_that_pops_into_its_neighbours_leaves_their_letters_whole() -> None:
+    text = "心臓 が三つ あり"
+    phrase = _Phrase(text.split(), captioned(text), style_of(), fonts.choose(text))
+    settled, popped = phrase.drawn(1, 1.0), phrase.drawn(1, 1.3)
+    for ink in (phrase._inks[0], phrase._inks[2]):
+        assert ink
+        letters = np.zeros(settled.colour.y.shape, bool)
+        letters[ink.top : ink.top + len(ink.mask), ink.left : ink.left + ink.mask.shape[1]] = ink.mask == 255
+        assert letters.any()
+        assert not popped.through.y[letters].any()
+
+
 def test_words_from_the_right_are_lit_in_the_order_spoken() -> None:
     text = "قلوب ثلاثة Google للأخطبوط"
     captions = Captions(captioned(text), style_of(), fonts.choose(text))
