@@ -16,7 +16,7 @@ import msgspec
 from actors.rendering import styles
 from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import fonts, stills
-from actors.rendering.drawing.captions import Captions
+from actors.rendering.drawing.captions import Captions, written
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.drawing.sheet import Faces
 from actors.rendering.drawing.shots import Shots
@@ -47,7 +47,7 @@ def render(
     checkpoint()
     voice = read_voice(order.voice)
     film = plan(order, voice.shape[1] / RATE_HZ)
-    font = fonts.choose(_words(film))
+    letters = _letters(film, order)
     for path in order.pictures:
         stills.check(path)
 
@@ -66,7 +66,7 @@ def render(
         way, mixed = ways.best(), mixer.submit(sound)
         while True:
             try:
-                _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
+                _shoot(order, film, letters, way, mixed, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -88,7 +88,7 @@ def render(
 def _shoot(
     order: FilmOrder,
     film: Plan,
-    font: fonts.Font,
+    letters: tuple[fonts.Font, Faces],
     way: Way,
     sound: Future[Samples],
     *,
@@ -97,7 +97,8 @@ def _shoot(
 ) -> None:
     """Compose and encode all frames in this way; the file is there at the end, and its plan before it."""
     style = styles.named(order.style, order.aspect)
-    captions, cards = Captions(film, style, font), Cards(film, style, Faces(display=font, text=font))
+    captions = Captions(film, style, letters[0], order.script.language)
+    cards = Cards(film, style, letters[1])
     with contextlib.ExitStack() as rooms:
         shots = rooms.enter_context(Shots(film, order.pictures, way.compositor))
         size = (film.width, film.height)
@@ -114,6 +115,11 @@ def _shoot(
         Path(order.plan_out).write_bytes(msgspec.json.encode(seen))
 
 
-def _words(film: Plan) -> str:
-    """All that will be written on the pictures."""
-    return " ".join([word for caption in film.captions for word in caption.words] + [card.text for card in film.cards])
+def _letters(film: Plan, order: FilmOrder) -> tuple[fonts.Font, Faces]:
+    """The fonts of captions and of cards, chosen by all that will be written on the pictures."""
+    style, language = styles.named(order.style, order.aspect), order.script.language
+    cards = " ".join(f"{card.text} {card.text.upper()}" for card in film.cards)
+    return (
+        fonts.choose(written(film.captions, style, language), style.text_font, language),
+        Faces(fonts.choose(cards, style.display_font, language), fonts.choose(cards, style.text_font, language)),
+    )
