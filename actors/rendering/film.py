@@ -18,8 +18,9 @@ import msgspec
 from actors.rendering import styles
 from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import fonts, stills
-from actors.rendering.drawing.captions import Captions
+from actors.rendering.drawing.captions import Captions, written
 from actors.rendering.drawing.cards import Cards
+from actors.rendering.drawing.sheet import Faces
 from actors.rendering.drawing.shots import Shots
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.encoding.muxing import UnfitError, mux
@@ -55,7 +56,7 @@ def render(
     checkpoint()
     voice = listen(order.voice)
     film = msgspec.structs.replace(plan(order, voice.duration_s), music=music_of(order))
-    font = fonts.choose(_words(film))
+    letters = _letters(film, order)
     for path in order.pictures:
         stills.check(path)
 
@@ -71,7 +72,7 @@ def render(
         way, mixed = ways.best(), mixer.submit(soundtrack, film, voice, order)
         while True:
             try:
-                found = _make(order, film, font, way, kept, sound=mixed, checkpoint=checkpoint, progress=hears)
+                found = _make(order, film, letters, way, kept, sound=mixed, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -108,7 +109,7 @@ def _kept(order: FilmOrder) -> Iterator[Path]:
 def _make(
     order: FilmOrder,
     film: Plan,
-    font: fonts.Font,
+    letters: tuple[fonts.Font, Faces],
     way: Way,
     kept: Path,
     *,
@@ -127,7 +128,7 @@ def _make(
         found, flat = segments.reached, segments.flat_shots
         if found < film.frames:
             part = segments.part()
-            flat |= _shoot(order, film, font, way, part, checkpoint=check, progress=progress)
+            flat |= _shoot(order, film, letters, way, part, checkpoint=check, progress=progress)
             segments.add(part)
         # Before the film gets its name: a film that is there has a plan.
         seen = msgspec.structs.replace(film, flat_shots=tuple(sorted(flat)))
@@ -144,7 +145,7 @@ def _make(
 def _shoot(
     order: FilmOrder,
     film: Plan,
-    font: fonts.Font,
+    letters: tuple[fonts.Font, Faces],
     way: Way,
     part: Part,
     *,
@@ -153,7 +154,8 @@ def _shoot(
 ) -> set[int]:
     """Compose and encode in this way all frames from the part's first on; returns the flat shots among them."""
     style = styles.named(order.style, order.aspect)
-    captions, cards = Captions(film, style, font), Cards(film, style, font)
+    captions = Captions(film, style, letters[0], order.script.language)
+    cards = Cards(film, style, letters[1])
     size = (film.width, film.height)
     with (
         Shots(film, order.pictures, way.compositor, first=part.first) as shots,
@@ -161,14 +163,18 @@ def _shoot(
     ):
         for frame in range(part.first, film.frames):
             checkpoint()
-            laid = [(caption, 1.0)] if (caption := captions.at(frame)) else []
-            laid += [card] if (card := cards.at(frame)) else []
+            laid = cards.at(frame) + ([(caption, 1.0)] if (caption := captions.at(frame)) else [])
             writer.write(way.compositor.compose(shots.layers(frame), laid))
             writer.flat_shots = shots.flat
             progress(frame + 1)
     return set(shots.flat)
 
 
-def _words(film: Plan) -> str:
-    """All that will be written on the pictures."""
-    return " ".join([word for caption in film.captions for word in caption.words] + [card.text for card in film.cards])
+def _letters(film: Plan, order: FilmOrder) -> tuple[fonts.Font, Faces]:
+    """The fonts of captions and of cards, chosen by all that will be written on the pictures."""
+    style, language = styles.named(order.style, order.aspect), order.script.language
+    cards = " ".join(f"{card.text} {card.text.upper()}" for card in film.cards)
+    return (
+        fonts.choose(written(film.captions, style, language), style.text_font, language),
+        Faces(fonts.choose(cards, style.display_font, language), fonts.choose(cards, style.text_font, language)),
+    )
