@@ -1,7 +1,11 @@
-"""The render stage: the film, made by a child process from what script, media and audio left."""
+"""The render stage: the film, made by a child process from what script, media and audio left.
+
+What is encoded is kept until the film is stored, so that an attempt after a halt or a kill goes on with it.
+"""
 
 from __future__ import annotations
 
+import shutil
 import zlib
 from contextlib import ExitStack
 
@@ -9,7 +13,7 @@ import structlog
 
 from actors import child
 from actors.gpu_memory import GpuMemory
-from actors.rendering.order import FilmOrder, Rendered
+from actors.rendering.order import SRT, THUMBNAIL, VTT, FilmOrder, Rendered
 from actors.task import Task
 from schema.documents import Film, Footage, Script, Speech
 from schema.settings.video import as_in
@@ -21,7 +25,7 @@ _log = structlog.get_logger(__name__)
 async def render(task: Task) -> Film:
     """The film of this video, stored under its working name."""
     footage, speech = task.claim.input("media", Footage), task.claim.input("audio", Speech)
-    out, plan = task.scratch / "film.mp4", task.scratch / "plan.json"
+    out, plan, parts = task.scratch / "film.mp4", task.scratch / "plan.json", task.kept_folder("parts")
     with ExitStack() as open_files:
         order = FilmOrder(
             script=task.claim.input("script", Script),
@@ -37,6 +41,8 @@ async def render(task: Task) -> Film:
             plan_out=str(plan),
             seed=zlib.crc32(task.claim.video.encode()),
             style=task.claim.brief.style,
+            parts=str(parts),
+            date=task.today(),
         )
         with GpuMemory(task) as memory:
             rendered = await child.run("film", order, Rendered, task, hears=memory.heard, tells=memory.lines)
@@ -44,7 +50,9 @@ async def render(task: Task) -> Film:
     if rendered.fallback:
         metrics.RENDER_FALLBACKS.labels(rendered.fallback_cause).inc()
         _log.warning("render.fallback", encoder=rendered.encoder, cause=rendered.fallback_cause, why=rendered.fallback)
-    return Film(
+    if rendered.frames_found:
+        _log.info("render.resumed", frames_found=rendered.frames_found, frames=rendered.frames)
+    film = Film(
         video=task.artifacts.put(out, task.artifact_path("film.mp4")),
         plan=task.artifacts.put(plan, task.artifact_path("plan.json")),
         width=rendered.width,
@@ -55,4 +63,11 @@ async def render(task: Task) -> Film:
         encoder=rendered.encoder,
         fallback=rendered.fallback,
         backend=rendered.backend,
+        beside=tuple(
+            task.artifacts.put(path, task.artifact_path(path.name))
+            for path in map(out.with_suffix, (SRT, VTT, THUMBNAIL))
+            if path.exists()
+        ),
     )
+    shutil.rmtree(parts, ignore_errors=True)
+    return film

@@ -114,6 +114,15 @@ class Task:
         made.mkdir(parents=True)
         return made
 
+    def kept_folder(self, name: str) -> Path:
+        """A folder of this video's stage that outlives its attempts; not made yet. Who is done with it removes it.
+
+        It lies among the artifacts where these are on this machine, and goes with them. No attempt may rely on what
+        another left there: it may have run elsewhere.
+        """
+        path = f"work/{self.claim.video}/{self.claim.stage}-{name}"
+        return self.artifacts.folder(path) or Path(self.settings.servers.data_dir).absolute() / path
+
     def artifact_path(self, name: str) -> str:
         """Where this attempt stores a file: no two attempts share a name, so a zombie overwrites nothing."""
         return f"work/{self.claim.video}/{self.claim.stage}-{self.claim.attempt}-{name}"

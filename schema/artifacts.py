@@ -140,6 +140,10 @@ class Artifacts:
             self._fs.mv(source, target, recursive=True)
         return True
 
+    def folder(self, path: str) -> Path | None:
+        """Where `path` is as a folder of this machine; None where the store is elsewhere."""
+        return Path(self._at(path)) if self._local else None
+
     def location(self, path: str) -> str:
         """Where `path` is, in words a person can use: a folder's own path, or the store's URL."""
         return self._at(path) if self._local else str(self._fs.unstrip_protocol(self._at(path)))

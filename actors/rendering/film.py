@@ -15,7 +15,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.rendering import styles
+from actors.rendering import beside, styles
 from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import fonts, stills
 from actors.rendering.drawing.captions import Captions, written
@@ -133,6 +133,7 @@ def _make(
         # Before the film gets its name: a film that is there has a plan.
         seen = msgspec.structs.replace(film, flat_shots=tuple(sorted(flat)))
         Path(order.plan_out).write_bytes(msgspec.json.encode(seen))
+        beside.write(order, film, letters[1].display)
         try:
             told = about(order, film)
             mux(Path(order.out), film.fps, segments.stretches, sound.result(), told, checkpoint=checkpoint)

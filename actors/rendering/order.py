@@ -12,6 +12,8 @@ import msgspec
 from schema.documents import Aspect, Finding, Footage, Script, Speech
 from schema.settings.video import Video
 
+#: What goes with a film, under the same name with these endings: subtitles, thumbnail; and what the inspection draws.
+SRT, VTT, THUMBNAIL, SHEET = ".srt", ".vtt", ".jpg", ".png"
 #: The line that asks a child at work to free what its card keeps and does not use.
 RELEASE_GPU = b'{"release_gpu":true}'
 
@@ -26,7 +28,7 @@ class FilmOrder(msgspec.Struct, frozen=True):
     voice: str
     aspect: Aspect
     video: Video
-    #: The final path of the MP4; it appears there whole or not at all.
+    #: The final path of the MP4; it appears there whole or not at all. What goes with it lies beside it.
     out: str
     #: Where the plan goes, as JSON: what the inspection compares the film with.
     plan_out: str
