@@ -1,10 +1,11 @@
 """Runs the renderer in a child process that can be ended at any moment without harming its neighbours.
 
-The child dies with this process, and is killed as soon as a checkpoint raises. Nothing is lost by that: a film has its
-name only when it is whole, what was made of it lies in the attempt's own scratch, which goes with the attempt, and a
-halt costs those frames anyhow. Asked instead of killed, it would go on for the frame that it is at, which on a busy
-machine takes longer than a halt may. It speaks in JSON lines: progress, then one result or one error, and between them
-what its card does. It hears lines, too; one that it does not read is lost with it and delays nobody.
+The child dies with this process, and is killed as soon as a checkpoint raises. Little is lost by that: a film has its
+name only when it is whole, and what is encoded of it lies in parts that outlive any kill, up to their last whole
+group of pictures; the next attempt goes on from there. Asked instead of killed, it would go on for the frame that it
+is at, which on a busy machine takes longer than a halt may. It speaks in JSON lines: progress, then one result or one
+error, and between them what its card does. It hears lines, too; one that it does not read is lost with it and delays
+nobody.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ another may; both within the budgets. Who fails gives way to the next of the sta
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from decimal import Decimal
 from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
@@ -24,6 +25,7 @@ from schema.artifacts import Artifacts
 from schema.clock import Clock
 from schema.errors import BilledError
 from schema.modes import Bundle
+from schema.money.statement import Statement
 from schema.record.claims import Claim
 from schema.record.postgres import Postgres
 from schema.settings.environment import Settings
@@ -55,6 +57,7 @@ class Market:
         providers = settings.providers
         self.settings = providers
         self._purchases = Purchases(postgres, artifacts, settings)
+        self._statement = Statement(postgres)
         self._circuits = Circuits(clock, failures=providers.breaker_failures, open_s=providers.breaker_open_s)
         self.writer = cache(partial(configured.writer, settings=providers))
         self.finder = cache(partial(configured.finder, settings=providers))
@@ -97,6 +100,10 @@ class Market:
     async def strike_off(self, video: str, stage: str) -> int:
         """Never hand out again what this stage of a video was made with; says how many results that are."""
         return await self._purchases.bought.strike_off_all(video, stage)
+
+    async def spent_usd(self, video: str) -> Decimal:
+        """What a video has cost so far; what may have been billed counts."""
+        return (await self._statement.of_video(video)).spent_usd
 
 
 class _Patient:

@@ -4,9 +4,9 @@ Speaks in JSON lines on its standard output: `{"frame": n, "of": m}` at most eve
 `{"result": ...}` or, with exit code 1, `{"error": {"kind", "message", "hint"}}`; `{"out_of_memory": why}` when a card
 had no memory left. A line `{"release_gpu":true}` on its standard input frees what its card keeps and does not use, at
 once and beside the frames; `{"released_bytes": n}` answers, or nothing where no card is in use. SIGTERM stops it
-between two frames, with nothing left of the film, exit code 143. It dies with its parent, at once and in native code
-too: the kernel kills it where it can (Linux), and it ends itself when its standard input does, which the parent must
-keep open.
+between two frames, with nothing left of the film but parts where the order keeps them, exit code 143. It dies with
+its parent, at once and in native code too: the kernel kills it where it can (Linux), and it ends itself when its
+standard input does, which the parent must keep open.
 """
 
 from __future__ import annotations

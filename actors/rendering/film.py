@@ -53,6 +53,18 @@ def render(
 
     Raises PermanentError when the order cannot be filmed, RetryableError when the disk takes no more.
     """
+    with _kept(order) as kept:
+        return _render(order, kept, checkpoint=checkpoint, progress=progress, out_of_memory=out_of_memory)
+
+
+def _render(
+    order: FilmOrder,
+    kept: Path,
+    *,
+    checkpoint: Callable[[], None],
+    progress: Callable[[int, int], None],
+    out_of_memory: Callable[[str], None],
+) -> Rendered:
     checkpoint()
     voice = listen(order.voice)
     film = msgspec.structs.replace(plan(order, voice.duration_s), music=music_of(order))
@@ -65,7 +77,6 @@ def render(
 
     size = (film.width, film.height)
     with (
-        _kept(order) as kept,
         ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
         Ways(order.video, size, out_of_memory=out_of_memory) as ways,
     ):

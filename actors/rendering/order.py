@@ -69,6 +69,10 @@ class InspectionOrder(msgspec.Struct, frozen=True):
     video: Video
     #: Whether to look and listen, too: black, frozen, silence, loudness. Decoding, duration and sync always count.
     perceptual: bool = True
+    #: Where the contact sheet goes; empty: none is drawn. It names the film and what it cost.
+    sheet_out: str = ""
+    title: str = ""
+    cost: str = ""
 
 
 class Inspection(msgspec.Struct, frozen=True):

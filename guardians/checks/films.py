@@ -18,6 +18,8 @@ from schema.record.films import Films, Finished
 from streams.process import Process
 
 _CHECK: Final = "film"
+#: The film and what goes with it.
+_BESIDE: Final = (".mp4", ".srt", ".vtt", ".jpg", ".png")
 _NEW_AT_ONCE: Final = 3
 #: Films in a row that may be quarantined.
 _IN_A_ROW: Final = 3
@@ -73,7 +75,7 @@ class FilmCheck:
     async def quarantine(self, video: str, reason: str, *, check: str) -> None:
         """Move its files aside first: a crash in between is found again, as a film that is missing."""
         aside = f"quarantine/{video}"
-        for path in (f"videos/{video}.mp4", f"work/{video}"):
+        for path in (*(f"videos/{video}{suffix}" for suffix in _BESIDE), f"work/{video}"):
             await asyncio.to_thread(self._artifacts.set_aside, path, aside)
         if await self._audit.quarantine(video, reason):
             where = self._artifacts.location(aside)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from unittest.mock import AsyncMock
 
 import msgspec
 import pytest
@@ -70,6 +72,7 @@ class Stage:
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Stage:
     made = Stage(tmp_path)
     monkeypatch.setattr(child, "run", made.run)
+    monkeypatch.setattr(Market, "spent_usd", AsyncMock(return_value=Decimal("0.25")))
     return made
 
 
@@ -95,7 +98,36 @@ async def test_quality_looks_and_listens_but_in_speed_mode(stage: Stage, mode: M
     stage.mode(mode)
     film = Film(video=stage.ref, plan=stage.ref, width=1, height=1, fps=30, frames=1, duration_s=1.0, encoder="none")
     speech = Speech(audio=stage.ref, sample_rate_hz=48_000, duration_s=1.0, scenes=())
-    await quality.check(stage.task(render=film, audio=speech))
+    await quality.check(stage.task(render=film, audio=speech, script=Script("t", (Scene("n"),))))
     [order] = stage.orders
     assert isinstance(order, InspectionOrder)
     assert order.perceptual is perceptual
+    assert (order.title, order.cost) == ("t", "$0.25")
+
+
+async def test_what_goes_with_a_film_lies_beside_it_under_its_name(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = stage.run
+
+    async def drawing(verb: str, order: msgspec.Struct, kind: type[Any], task: Task, **lines: object) -> Any:  # noqa: ANN401 - as child.run
+        if isinstance(order, FilmOrder):
+            assert Path(order.parts) == stage.process.artifacts.folder("work/v/render-parts")
+            (Path(order.parts) / "film-1").mkdir(parents=True)
+            for suffix in (".srt", ".vtt", ".jpg"):
+                Path(order.out).with_suffix(suffix).write_text(suffix)
+        elif isinstance(order, InspectionOrder):
+            Path(order.sheet_out).write_text(".png")  # noqa: ASYNC240 - four bytes
+        return await run(verb, order, kind, task, **lines)
+
+    monkeypatch.setattr(child, "run", drawing)
+    film = await render.render(_before_render(stage))
+    assert not (stage.process.artifacts.folder("work/v/render-parts") or Path()).exists(), (
+        "parts of a film that is stored"
+    )
+    speech = Speech(audio=stage.ref, sample_rate_hz=48_000, duration_s=1.0, scenes=())
+    verdict = await quality.check(stage.task(render=film, audio=speech, script=Script("t", (Scene("n"),))))
+    assert [ref.path for ref in verdict.beside] == [f"videos/v{suffix}" for suffix in (".srt", ".vtt", ".jpg", ".png")]
+    for ref in verdict.beside:
+        with stage.process.artifacts.opened(ref) as file:
+            assert file.read().decode() == Path(ref.path).suffix
