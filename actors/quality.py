@@ -40,6 +40,9 @@ async def check(task: Task) -> Verdict:
         )
         inspection = await child.run("inspect", order, Inspection, task)
     if not inspection.passed:
+        if sheet.exists():
+            kept = task.artifacts.put(sheet, task.artifact_path(sheet.name))
+            _log.warning("film.refused", contact_sheet=task.artifacts.location(kept.path))
         await _refuse(task, [finding for finding in inspection.findings if not finding.passed])
     # The film comes last: where it is, all that goes with it is.
     name = f"videos/{task.claim.video}"

@@ -45,11 +45,28 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
     true_peak_dbtp: Annotated[float, Meta(ge=-20, le=0, description="highest true peak of a film")] = -1.0
     loudness_tolerance_lu: Annotated[float, Meta(gt=0, description="how far quality lets the loudness be off")] = 1.0
     black_max_s: Annotated[float, Meta(gt=0, description="longest black stretch quality accepts")] = 0.3
+    black_level: Annotated[
+        float, Meta(gt=0, lt=1, description="share of full brightness below which quality calls a picture black")
+    ] = 0.1
     freeze_max_s: Annotated[float, Meta(gt=0, description="longest frozen stretch quality accepts")] = 1.0
+    freeze_level_db: Annotated[
+        float, Meta(ge=-100, lt=0, description="change from picture to picture below which quality calls them frozen")
+    ] = -60.0
     silence_max_s: Annotated[float, Meta(gt=0, description="longest silence quality accepts beyond planned pauses")] = (
         1.5
     )
+    silence_level_db: Annotated[
+        float, Meta(ge=-100, lt=0, description="level below which quality calls the sound silent")
+    ] = -50.0
     sync_max_ms: Annotated[float, Meta(gt=0, description="how far the voice may be off its plan")] = 40.0
+    voice_likeness_min: Annotated[
+        float, Meta(gt=0, le=1, description="correlation with the voice from which on quality has found it")
+    ] = 0.5
+    length_tolerance_s: Annotated[
+        float, Meta(gt=0, description="how far the sound's length may be off the plan; pictures: one frame and a half")
+    ] = 0.1
+    damage_max_packets: Annotated[int, Meta(ge=0, description="packets that cannot be decoded quality accepts")] = 0
+    gaps_max: Annotated[int, Meta(ge=0, description="gaps between frames quality accepts")] = 0
 
 
 def as_in(video: Video, bundle: Bundle) -> Video:

@@ -18,6 +18,10 @@ from actors.rendering.sound.samples import Loudness
 from schema.settings.video import Video
 
 
+def ignore(_frame: av.VideoFrame) -> None:
+    """Nobody else looks."""
+
+
 class Measured(msgspec.Struct, kw_only=True):
     """What a film is; spans are seconds of the film."""
 
@@ -42,6 +46,8 @@ class Measured(msgspec.Struct, kw_only=True):
     frozen: list[Span] = []
     silent: list[Span] = []
     loudness: Loudness = Loudness(-np.inf, -np.inf)
+    #: Loudness of the moment, ten times a second.
+    momentary_lufs: list[float] = []
     #: Of the mixed down sound, one value a millisecond.
     envelope: Envelope = np.zeros(0, np.float32)
 
@@ -53,8 +59,9 @@ def measure(
     progress: Callable[[int, int], None],
     *,
     perceptual: bool = True,
+    shown: Callable[[av.VideoFrame], None] = ignore,
 ) -> Measured:
-    """Read the whole film once; unless `perceptual`, nothing black or frozen is looked for.
+    """Read the whole film once; unless `perceptual`, nothing black or frozen is looked for. `shown` gets each frame.
 
     Raises av.FFmpegError when it is no film at all or has not one track of each kind.
     """
@@ -65,7 +72,7 @@ def measure(
             stream.codec_context.options = {"err_detect": "explode"}
         pictures.thread_type = "AUTO"
         found = _declared(path, pictures, sound)
-        eye, ear = Eye(pictures, video, looks=perceptual), Ear(sound)
+        eye, ear = Eye(pictures, video, looks=perceptual), Ear(sound, video)
         for packet in container.demux(pictures, sound):
             checkpoint()
             try:
@@ -76,11 +83,13 @@ def measure(
             for frame in frames:
                 if isinstance(frame, av.VideoFrame):
                     eye.see(frame)
+                    shown(frame)
                     progress(eye.frames, found.frames_declared)
                 elif isinstance(frame, av.AudioFrame):
                     ear.hear(frame)
         found.frames, found.gaps = eye.frames, eye.gaps
         found.black, found.frozen = eye.close()
+        found.momentary_lufs = ear.momentary_lufs
         found.loudness, found.silent, found.envelope = ear.close()
     return found
 

@@ -18,7 +18,6 @@ from schema.settings.video import Video
 
 #: Envelopes have one value a millisecond.
 ENVELOPE_HZ = 1000
-_BLACK_LUMA, _SILENCE_DB, _FREEZE_DB = 0.10, -50, -60
 #: Silences shorter than this are breath, seconds.
 _SILENCE_MIN_S = 0.3
 
@@ -45,8 +44,8 @@ class Eye:
         self._source = graph.add_buffer(template=stream)
         self._sink = graph.add("buffersink")
         scale = graph.add("scale", "320:-2:flags=fast_bilinear")
-        black = graph.add("blackdetect", f"d={video.black_max_s}:pix_th={_BLACK_LUMA}")
-        freeze = graph.add("freezedetect", f"n={_FREEZE_DB}dB:d={video.freeze_max_s}")
+        black = graph.add("blackdetect", f"d={video.black_max_s}:pix_th={video.black_level}")
+        freeze = graph.add("freezedetect", f"n={video.freeze_level_db}dB:d={video.freeze_max_s}")
         _configure(graph, (self._source, scale, black, freeze, self._sink))
         self._step_s = float(1 / stream.average_rate) if stream.average_rate else 0.0
         self._last_s: float | None = None
@@ -83,18 +82,20 @@ class Eye:
 class Ear:
     """Hears how loud it is and when it is silent, and keeps the envelope."""
 
-    def __init__(self, stream: av.AudioStream) -> None:
+    def __init__(self, stream: av.AudioStream, video: Video) -> None:
         self._rate_hz = stream.rate
         self._graph = graph = av.filter.Graph()
         self._source = graph.add_abuffer(template=stream)
         self._sink = graph.add("abuffersink")
         # ebur128 first: it gathers samples into frames of its own, and what was noted on the old ones is lost.
         level = graph.add("ebur128", "peak=true:metadata=1")
-        silence = graph.add("silencedetect", f"n={_SILENCE_DB}dB:d={_SILENCE_MIN_S}")
+        silence = graph.add("silencedetect", f"n={video.silence_level_db}dB:d={_SILENCE_MIN_S}")
         mono = graph.add("aformat", f"sample_fmts=flt:channel_layouts=mono:sample_rates={stream.rate}")
         _configure(graph, (self._source, level, silence, mono, self._sink))
         self._silent = _Spans("lavfi.silence_start", "lavfi.silence_end")
         self._reading: dict[str, str] = {}
+        #: Momentary loudness, ten times a second.
+        self.momentary_lufs: list[float] = []
         # Of blocks of whole milliseconds, not the samples: a film may be long.
         self._heard: list[Envelope] = []
         self._rest: NDArray[np.float32] = np.zeros(0, np.float32)
@@ -118,6 +119,7 @@ class Ear:
                 self._silent.note(frame.metadata)
                 if "lavfi.r128.I" in frame.metadata:
                     self._reading = frame.metadata
+                    self.momentary_lufs.append(float(frame.metadata.get("lavfi.r128.M", "-inf")))
                 self._keep(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))
 
     def _keep(self, samples: NDArray[np.float32]) -> None:

@@ -14,8 +14,6 @@ from actors.rendering.inspecting.senses import ENVELOPE_HZ, Envelope
 
 #: The voice is compared in pieces this long, and looked for this far to either side, milliseconds.
 _PIECE_MS, _REACH_MS = 8_000, 500
-#: Correlation from which on a piece counts as found.
-_ALIKE = 0.5
 #: Pieces with less movement in them than this share of the voice's own are pauses.
 _PAUSE = 0.2
 
@@ -28,8 +26,8 @@ class Sync(NamedTuple):
     pieces: int
 
 
-def sync(film: Envelope, voice: Envelope, start_s: float) -> Sync:
-    """Look for each piece of the voice around its place in the film."""
+def sync(film: Envelope, voice: Envelope, start_s: float, alike: float = 0.5) -> Sync:
+    """Look for each piece of the voice around its place in the film; from a correlation of `alike` on it is found."""
     start, lags, pieces = round(start_s * ENVELOPE_HZ), [], 0
     padded = np.pad(film, (_REACH_MS, _REACH_MS + max(0, start + voice.size - film.size)))
     count = max(1, voice.size // _PIECE_MS)
@@ -40,7 +38,7 @@ def sync(film: Envelope, voice: Envelope, start_s: float) -> Sync:
         pieces += 1
         begin = start + int(piece[0])
         lag, likeness = _best(padded[begin : begin + wanted.size + 2 * _REACH_MS], wanted)
-        if likeness >= _ALIKE:
+        if likeness >= alike:
             lags.append(lag)
     return Sync(max(lags, key=abs, default=0), len(lags), pieces)
 

@@ -13,7 +13,9 @@ import av
 import msgspec
 import numpy as np
 
-from actors.rendering.inspecting.measuring import Measured, measure
+from actors.rendering.inspecting import contact_sheet
+from actors.rendering.inspecting.contact_sheet import Glances
+from actors.rendering.inspecting.measuring import Measured, ignore, measure
 from actors.rendering.inspecting.senses import Span, envelope
 from actors.rendering.inspecting.sync import sync
 from actors.rendering.nv12 import BT709, LIMITED
@@ -22,11 +24,10 @@ from actors.rendering.planning.plan import Plan
 from actors.rendering.sound.samples import RATE_HZ, read
 from schema.documents import Finding
 from schema.errors import PermanentError
+from schema.settings.video import Video
 
 __all__ = ["Inspection", "InspectionOrder", "inspect"]
 
-#: How far the sound's length may be off, seconds: an AAC frame at either end, and the last frame of pictures.
-_SOUND_LENGTH_S = 0.1
 #: Readings of the true peak and of the loudness are this rough, dB.
 _READING_DB = 0.05
 #: Words end more softly than their times say, seconds.
@@ -46,17 +47,27 @@ def inspect(
         plan = msgspec.json.decode(Path(order.plan).read_bytes(), type=Plan)
     except (OSError, msgspec.DecodeError) as error:
         raise PermanentError(f"the plan {Path(order.plan).name} cannot be read: {error}") from error
+    glances = Glances(plan) if order.sheet_out else None
     try:
-        found = measure(order.film, order.video, checkpoint, progress, perceptual=order.perceptual)
+        found = measure(
+            order.film,
+            order.video,
+            checkpoint,
+            progress,
+            perceptual=order.perceptual,
+            shown=glances.see if glances else ignore,
+        )
     except (av.FFmpegError, OSError, IndexError) as error:
         unreadable = Finding("readable", passed=False, measured=str(error), allowed="a film with pictures and sound")
         return Inspection(passed=False, findings=(unreadable,))
     seen_and_heard = (*_pictures(found, plan, order), *_sound(found, plan, order)) if order.perceptual else ()
-    findings = (*_form(found, plan), *seen_and_heard, *_in_sync(found, plan, order))
+    findings = (*_form(found, plan, order.video), *seen_and_heard, *_in_sync(found, plan, order))
+    if glances is not None:
+        contact_sheet.draw(order, plan, found, glances, findings).save(order.sheet_out)
     return Inspection(passed=all(finding.passed for finding in findings), findings=findings)
 
 
-def _form(found: Measured, plan: Plan) -> Iterator[Finding]:
+def _form(found: Measured, plan: Plan, video: Video) -> Iterator[Finding]:
     """What kind of file it is, how long, and whether it is whole."""
     size, wanted = f"{found.width} x {found.height}", f"{plan.width} x {plan.height}"
     yield _same("size", size, wanted)
@@ -69,16 +80,18 @@ def _form(found: Measured, plan: Plan) -> Iterator[Finding]:
     sound = f"{found.audio_codec}, {found.channels} channels at {found.sample_rate_hz} Hz"
     yield _same("sound", sound, f"aac, 2 channels at {RATE_HZ} Hz")
     yield _same("faststart", "index first" if found.faststart else "index last", "index first")
-    yield _same("damage", f"{found.errors} packets that cannot be decoded", "0 packets that cannot be decoded")
+    yield _at_most("damage", found.errors, "packets that cannot be decoded", video.damage_max_packets)
     frames = f"{found.frames} frames decoded of {found.frames_declared} declared"
     yield Finding("frames", found.frames == found.frames_declared == plan.frames, frames, f"{plan.frames} of both")
-    yield _same("gaps", f"{found.gaps} gaps between frames", "0 gaps between frames")
+    yield _at_most("gaps", found.gaps, "gaps between frames", video.gaps_max)
     length = f"pictures {found.video_s:.3f} s, sound {found.audio_s:.3f} s"
     right = (
         abs(found.video_s - plan.duration_s) <= 1.5 / plan.fps
-        and abs(found.audio_s - plan.duration_s) <= _SOUND_LENGTH_S
+        and abs(found.audio_s - plan.duration_s) <= video.length_tolerance_s
     )
-    allowed = f"{plan.duration_s:.3f} s, give or take {1.5 / plan.fps:.3f} s and {_SOUND_LENGTH_S} s"
+    allowed = (
+        f"{plan.duration_s:.3f} s, give or take {1.5 / plan.fps:.3f} s and {video.length_tolerance_s:g} s for the sound"
+    )
     yield Finding("duration", right, length, allowed)
 
 
@@ -110,7 +123,7 @@ def _in_sync(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Fi
     """Whether the voice is where the pictures say."""
     # Block by block: a long voice need not be in memory.
     voice = np.concatenate([envelope(block[0], RATE_HZ) for block in read(order.voice, "mono", called="voice")])
-    lag = sync(found.envelope, voice, plan.voice_start_s)
+    lag = sync(found.envelope, voice, plan.voice_start_s, order.video.voice_likeness_min)
     measured = f"at most {lag.worst_ms} ms off its plan; {lag.found} of {lag.pieces} pieces of it found"
     right = abs(lag.worst_ms) <= order.video.sync_max_ms and lag.found == lag.pieces > 0
     yield Finding("voice", right, measured, f"all pieces, at most {order.video.sync_max_ms:g} ms off")
@@ -118,6 +131,10 @@ def _in_sync(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Fi
 
 def _same(check: str, measured: str, allowed: str) -> Finding:
     return Finding(check, measured == allowed, measured, allowed)
+
+
+def _at_most(check: str, count: int, what: str, most: int) -> Finding:
+    return Finding(check, count <= most, f"{count} {what}", f"at most {most}")
 
 
 def _longest(check: str, spans: Sequence[Span], planned: Sequence[Span], most_s: float) -> Finding:
