@@ -71,7 +71,7 @@ def _chapters(order: FilmOrder, plan: Plan) -> Iterator[Chapter]:
             kept.append((0 if not kept else frame, heading))
         else:
             kept.append((frame, heading))
-    ends = [frame for frame, _ in kept[1:]] + [plan.frames]
+    ends = [*(frame for frame, _ in kept[1:]), plan.frames] if kept else []
     for (frame, heading), end in zip(kept, ends, strict=True):
         yield Chapter(heading, *(round(at * 1000 / plan.fps) for at in (frame, end)))
 

@@ -20,20 +20,20 @@ Picture = NDArray[np.uint8]
 Pictures = list[Picture]
 
 
-def with_pictures(film: str, out: Path, change: Callable[[Pictures], Pictures]) -> str:
+def with_pictures(film: str, out: Path, change: Callable[[Pictures], Pictures], *, fps: int = 30) -> str:
     """The film with its pictures changed and encoded again."""
     with av.open(film) as source:
         seen = [frame.to_ndarray(format="yuv420p").astype(np.uint8) for frame in source.decode(video=0)]
     changed = change(seen)
     with av.open(film) as source, _written(out) as target:
-        video = target.add_stream("libx264", rate=30, options={"preset": "ultrafast"})
+        video = target.add_stream("libx264", rate=fps, options={"preset": "ultrafast"})
         video.height, video.width = changed[0].shape[0] * 2 // 3, changed[0].shape[1]
         codec = video.codec_context
         codec.colorspace = codec.color_primaries = codec.color_trc = codec.color_range = 1
         audio = target.add_stream_from_template(source.streams.audio[0])
         for number, picture in enumerate(changed):
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="yuv420p")
-            frame.pts, frame.time_base = number, Fraction(1, 30)
+            frame.pts, frame.time_base = number, Fraction(1, fps)
             target.mux(video.encode(frame))
         target.mux(video.encode(None))
         _copy(source.demux(audio=0), audio, target)
