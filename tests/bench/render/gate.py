@@ -32,8 +32,9 @@ from tests.integration.rendering.damage import Pictures, with_pictures, with_sou
 from tests.unit.rendering.orders import order, picture
 
 FPS: Final = 10
-#: Seconds of what is planted; the thresholds allow 0.3 of black, 1.0 frozen, 1.5 of silence and 40 ms.
-_BLACK_S, _FROZEN_S, _MUTE_S, _SHIFT_S = 0.6, 1.8, 2.5, 0.08
+#: Seconds of what is planted; the thresholds allow 0.3 of black, 1.0 frozen, 1.5 of silence and 40 ms. An encoder goes
+#: on refining a picture that is repeated, for up to 0.8 s here, and that much of a freeze is not seen.
+_BLACK_S, _FROZEN_S, _MUTE_S, _SHIFT_S = 0.6, 2.4, 2.5, 0.08
 _CORRUPT_BYTES: Final = 4096
 _SPOKEN: Final = (
     "octopuses have three hearts and two of them rest while the third one works their blood is blue because copper "
