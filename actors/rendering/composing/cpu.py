@@ -14,10 +14,11 @@ from typing import Final
 import av
 import cv2
 import numpy as np
+from cv2.typing import MatLike
 
 from actors.rendering.composing.compositor import Canvas, Layer, slope
 from actors.rendering.composing.covers import weights, zones
-from actors.rendering.composing.resampling import Box, Room, border, resample
+from actors.rendering.composing.resampling import Box, Room, View, border, resample
 from actors.rendering.nv12 import Nv12, Patch, Pixels, from_rgb, video_frame
 from actors.rendering.planning.framing import LARGEST_ZOOM
 
@@ -82,9 +83,9 @@ class CpuCompositor:
         scale, left, top = layer.view(self._width, self._height)
         picture: Nv12 = layer.canvas.picture
         luma, chroma = rooms
-        resample(picture.y, scale, (left + _BORDER, top + _BORDER), luma, box, _WORST[0])
-        half = (left / 2 + _BORDER, top / 2 + _BORDER)
-        resample(picture.uv, scale, half, chroma, box.halved(), _WORST[1])
+        resample(picture.y, View(scale, left + _BORDER, top + _BORDER), luma, box, _WORST[0])
+        half = View(scale, left / 2 + _BORDER, top / 2 + _BORDER)
+        resample(picture.uv, half, chroma, box.halved(), _WORST[1])
 
     def _cover(self, frame: Nv12, layer: Layer) -> None:
         """Lay the layer over the frame, as far as it covers it."""
@@ -111,9 +112,11 @@ class CpuCompositor:
             height, width = colour.shape[:2]
             left, top = patch.left >> shift, patch.top >> shift
             under = target[top : top + height, left : left + width]
+            weaker: MatLike = colour
+            clearer: MatLike = through
             if opacity < 1:
-                colour = cv2.convertScaleAbs(colour, alpha=opacity)  # noqa: PLW2901 - the weaker ones take over
-                through = cv2.convertScaleAbs(through, alpha=opacity, beta=255 * (1 - opacity))  # noqa: PLW2901
+                weaker = cv2.convertScaleAbs(colour, alpha=opacity)
+                clearer = cv2.convertScaleAbs(through, alpha=opacity, beta=255 * (1 - opacity))
             product = self._product[: under.size].reshape(under.shape)
-            cv2.multiply(under, through, dst=product, scale=1 / 255)
-            cv2.add(product, colour, dst=under)
+            cv2.multiply(under, clearer, dst=product, scale=1 / 255)
+            cv2.add(product, weaker, dst=under)

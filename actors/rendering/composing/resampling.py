@@ -61,6 +61,14 @@ class Box(NamedTuple):
         return self.right <= self.left or self.bottom <= self.top
 
 
+class View(NamedTuple):
+    """Output pixels are `scale` source pixels wide, the first from (`left`, `top`) on, and before that is a border."""
+
+    scale: float
+    left: float
+    top: float
+
+
 class Room:
     """A plane of undefined content, with space before and behind it for what `resample` throws away."""
 
@@ -78,22 +86,19 @@ def border(largest_scale: float) -> int:
     return math.ceil(EARLIEST * largest_scale) + 2
 
 
-def resample(source: Pixels, scale: float, corner: tuple[float, float], room: Room, box: Box, worst: float) -> None:
-    """Fill `box` of the room: output pixels each `scale` source pixels wide, the frame's first at `corner` (x, y).
+def resample(source: Pixels, view: View, room: Room, box: Box, worst: float) -> None:
+    """Fill this part of the room, no pixel farther off its place than `worst`, in pixels of `source`.
 
-    The corner counts from the first pixel of `source`, before which the early start must find its border. Pixels left
-    of the box and above it are undefined afterwards, and two to its right and below.
+    Pixels left of the box and above it are undefined afterwards, and two to its right and below.
     """
-    left, top = corner[0] + box.left * scale, corner[1] + box.top * scale
+    scale, left, top = view.scale, view.left + box.left * view.scale, view.top + box.top * view.scale
     (first_x, skip_x, off_x), (first_y, skip_y, off_y) = start(scale, left, worst), start(scale, top, worst)
     if max(off_x, off_y) > worst or scale < _LEAST_SCALE:
         middle = scale / 2 - 0.5
         matrix = np.array([[scale, 0, left + middle], [0, scale, top + middle]])
         how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         size = (box.right - box.left, box.bottom - box.top)
-        cv2.warpAffine(
-            source, matrix, size, dst=box.of(room.plane), flags=how, borderMode=cv2.BORDER_REPLICATE
-        )
+        cv2.warpAffine(source, matrix, size, dst=box.of(room.plane), flags=how, borderMode=cv2.BORDER_REPLICATE)
         return
     columns = _needed(scale, box.right - box.left + skip_x, source.shape[1] - first_x)
     rows = _needed(scale, box.bottom - box.top + skip_y, source.shape[0] - first_y)

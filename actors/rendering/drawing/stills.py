@@ -16,12 +16,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from actors.rendering.nv12 import Pixels
+from actors.rendering.planning.framing import Interest, cut
 from schema.errors import PermanentError
 
 LARGEST_MEGAPIXELS = 100
 _BEHIND = (16, 16, 16)
-#: Which part of a picture that is too tall is kept: heads are rather above the middle.
-_UPPER = 0.4
 _TRANSPARENT = ("RGBA", "LA", "PA", "P")
 
 # Pillow warns at its own limit, for the whole process; ours is checked below, before anything is decoded.
@@ -34,11 +33,33 @@ def check(path: str) -> None:
         pass
 
 
-def load(path: str, width: int, height: int) -> Pixels:
-    """The picture cut to the shape of (width, height) and resampled to it, RGB.
+def load(path: str, width: int, height: int, focus: tuple[float, float] = (0.5, 0.4)) -> Pixels:
+    """The picture cut to the shape of (width, height), with the focus in it, and resampled to that, RGB.
 
     Raises PermanentError, naming the file, when it cannot be decoded.
     """
+    return _sized(_cut(_decoded(path, width, height), width / height, focus), width, height)
+
+
+def thumbnail(path: str, width: int, height: int) -> Pixels:
+    """All of the picture in this size, RGB; of a JPEG an eighth of its pixels is enough.
+
+    Raises PermanentError, naming the file, when it cannot be decoded.
+    """
+    return _sized(_decoded(path, width, height), width, height)
+
+
+def size(path: str) -> tuple[int, int]:
+    """Width and height of the picture as it is seen, upright.
+
+    Raises PermanentError, naming the file, when it is not a picture or larger than 100 megapixels.
+    """
+    with _opened(path) as image:
+        return (image.height, image.width) if _is_sideways(image) else image.size
+
+
+def _decoded(path: str, width: int, height: int) -> Pixels:
+    """The picture, upright, at least of this size if it is."""
     with _opened(path) as image:
         try:
             # A JPEG is decoded at the smallest of its scales that is still large enough.
@@ -48,10 +69,9 @@ def load(path: str, width: int, height: int) -> Pixels:
                 clear = upright.convert("RGBA")
                 upright = Image.new("RGB", clear.size, _BEHIND)
                 upright.paste(clear, mask=clear.getchannel("A"))
-            pixels = np.asarray(upright.convert("RGB"))
+            return np.asarray(upright.convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:
             raise PermanentError(f"the picture {Path(path).name} cannot be decoded: {error}") from error
-    return _sized(_cut(pixels, width / height), width, height)
 
 
 @contextmanager
@@ -77,12 +97,13 @@ def _is_sideways(image: Image.Image) -> bool:
     return int(image.getexif().get(orientation, 1)) > 4  # noqa: PLR2004 - 5 to 8 exchange width and height
 
 
-def _cut(pixels: Pixels, shape: float) -> Pixels:
-    """The largest part of the picture with this ratio of width to height."""
+def _cut(pixels: Pixels, shape: float, focus: tuple[float, float]) -> Pixels:
+    """The largest part of the picture with this ratio of width to height, as framing.py has it."""
     height, width = pixels.shape[:2]
-    wide, tall = min(width, round(height * shape)), min(height, round(width / shape))
-    left, top = (width - wide) // 2, round((height - tall) * _UPPER)
-    return pixels[top : top + max(tall, 1), left : left + max(wide, 1)]
+    left, top, wide, tall = cut(Interest(*focus, shape=width / height), shape)
+    first_x, first_y = round(left * width), round(top * height)
+    columns, rows = max(round(wide * width), 1), max(round(tall * height), 1)
+    return pixels[first_y : first_y + rows, first_x : first_x + columns]
 
 
 def _sized(pixels: Pixels, width: int, height: int) -> Pixels:

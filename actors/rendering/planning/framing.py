@@ -19,6 +19,8 @@ LARGEST_ZOOM: Final = 1.16
 _FARTHEST: Final = 1.02
 #: How much a view travels in a second, as a share of the frame: a long shot does not crawl, a short one does not rush.
 _SLOWEST, _FASTEST = 0.014, 0.024
+#: A zoom moves the edges by half of what it grows by, and the middle not at all, so it may grow by more.
+_ZOOM_PACE: Final = 1.5
 #: Pans drift a little nearer; a view of one scale all along looks dead.
 _DRIFT: Final = 0.02
 #: Where in the frame the eye rests: above the captions, which take the lower third.
@@ -125,7 +127,7 @@ def _kinds(seen: Interest) -> list[Kind]:
 def _move(kind: Kind, seen: Interest, seconds: float, speed: float) -> Move:
     if kind in ("in", "out"):
         far = LARGEST_ZOOM - 0.08 if seen.y >= _LOW else _FARTHEST
-        near = min(LARGEST_ZOOM, far * (1 + speed * seconds))
+        near = min(LARGEST_ZOOM, far * (1 + _ZOOM_PACE * speed * seconds))
         x, y = _standing(seen.x, near, _REST_X), _standing(seen.y, near, _REST_Y)
         return Move(kind, far, near, x, x, y, y) if kind == "in" else Move(kind, near, far, x, x, y, y)
     near = min(LARGEST_ZOOM, max(_FARTHEST + 2 * _DRIFT, 1 / (1 - min(speed * seconds, 0.5))))

@@ -11,7 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from actors.rendering.composing.compositor import Canvas, Layer
+from actors.rendering.composing.compositor import Layer
 from actors.rendering.composing.cpu import CpuCompositor
 from actors.rendering.nv12 import Pixels, from_rgb
 from actors.rendering.planning.framing import LARGEST_ZOOM, Move
@@ -55,9 +55,7 @@ def exact(luma: Pixels, layer: Layer, size: tuple[int, int]) -> Pixels:
 
 
 def _off(shown: Pixels, luma: Pixels, layer: Layer, size: tuple[int, int]) -> tuple[float, float]:
-    pair = [
-        plane[_EDGE:-_EDGE, _EDGE:-_EDGE].astype(np.float32) for plane in (shown, exact(luma, layer, size))
-    ]
+    pair = [plane[_EDGE:-_EDGE, _EDGE:-_EDGE].astype(np.float32) for plane in (shown, exact(luma, layer, size))]
     window = cv2.createHanningWindow(pair[0].shape[::-1], cv2.CV_32F)
     (x, y), _ = cv2.phaseCorrelate(pair[0], pair[1], window)
     return x, y

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import itertools
-
 import cv2
 import numpy as np
 import pytest
@@ -9,7 +7,7 @@ import pytest
 from actors.rendering.composing.compositor import Layer
 from actors.rendering.composing.cpu import CpuCompositor
 from actors.rendering.nv12 import Nv12, Pixels, blank, from_rgb, patch, video_frame
-from actors.rendering.planning.framing import LARGEST_ZOOM, moves
+from actors.rendering.planning.framing import LARGEST_ZOOM
 
 WIDTH, HEIGHT = 640, 360
 
@@ -104,14 +102,3 @@ def test_an_odd_patch_is_made_even() -> None:
     assert (made.left, made.top) == (2, 4)
     assert made.colour.y.shape == (10, 16)
     assert isinstance(made.colour, Nv12)
-
-
-def test_no_move_comes_twice_in_a_row_and_none_leaves_the_picture() -> None:
-    chosen = moves(200, seed=3)
-    assert all(before.kind != after.kind for before, after in itertools.pairwise(chosen))
-    for move in chosen:
-        for progress in (0.0, 0.5, 1.0):
-            zoom, x, y = move.at(progress)
-            assert 1.0 <= zoom <= LARGEST_ZOOM
-            assert 0.0 <= x <= 1.0
-            assert 0.0 <= y <= 1.0
