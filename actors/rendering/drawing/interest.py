@@ -1,7 +1,8 @@
 """Where in a picture there is something to see: by what stands out from its surroundings, sharp and colourful.
 
-Looks at a thumbnail, so it costs some milliseconds, and finds a flower on a lawn or a boat on the sea. It does not know
-faces, words or what the story is about; where everything is alike it says so, and the middle serves.
+Looks at a thumbnail, so it costs some milliseconds, and finds a flower on a lawn or a boat on the sea. It knows the
+colour of skin, but not faces, words or what the story is about; where everything is alike it says so, and the middle
+serves.
 """
 
 from __future__ import annotations
@@ -26,6 +27,10 @@ _AT_THE_EDGE: Final = 0.45
 _ALIKE: Final = 12**-0.5
 #: A peak counts only with what is this near to it in interest.
 _PEAK: Final = 0.5
+#: Skin in red and blue differences, BT.601 full range, how far from that it still counts, and what is too dark for it.
+_SKIN: Final = (150.0, 110.0)
+_SKIN_REACH: Final = 8.0
+_DARK: Final = 70.0
 #: Levels that nobody sees.
 _FLAT: Final = 2.0
 
@@ -37,10 +42,7 @@ def find(path: str) -> Interest:
 
     Raises PermanentError, naming the file, when it is no picture, too large, or cannot be decoded.
     """
-    width, height = stills.size(path)
-    scale = _SIDE / max(width, height)
-    small = stills.thumbnail(path, max(8, round(width * scale)), max(8, round(height * scale)))
-    return of(small, width / height)
+    return of(*stills.thumbnail(path, _SIDE))
 
 
 def of(thumbnail: Pixels, shape: float) -> Interest:
@@ -54,6 +56,8 @@ def of(thumbnail: Pixels, shape: float) -> Interest:
     nearness = _bump(interest.shape, left + 0.5, top + 0.5, 0.2)
     x, y = _middle(peak * nearness)
     spread_x, spread_y = _scatter(interest**2)
+    # The more scattered, the less one place says: then what is whole in the middle is better than what shines aside.
+    x, y = (place + (middle - place) * spread**3 for place, middle, spread in ((x, 0.5, spread_x), (y, 0.38, spread_y)))
     return Interest(round(x, 3), round(y, 3), round(spread_x, 3), round(spread_y, 3), round(shape, 4))
 
 
@@ -69,11 +73,18 @@ def _map(rgb: Pixels) -> Map | None:
     around = cv2.GaussianBlur(lab, (0, 0), 1.0)
     unlike = np.linalg.norm(around - lab.mean(axis=(0, 1)), axis=2)
     detail = np.abs(light - cv2.GaussianBlur(light, (0, 0), 2.0))
-    parts = [cv2.GaussianBlur(part, (0, 0), reach) for part in (unlike, _residual(light), detail)]
+    parts = [cv2.GaussianBlur(part, (0, 0), reach) for part in (unlike, _residual(light), detail, _skin(rgb))]
     total = np.sum([_levelled(part.astype(np.float32)) for part in parts], axis=0)
     height, width = light.shape
     middle = _AT_THE_EDGE + (1 - _AT_THE_EDGE) * _bump((height, width), width / 2, height * 0.47, 0.33)
     return _levelled(np.asarray(total * middle, np.float32))
+
+
+def _skin(rgb: Pixels) -> Map:
+    """How near each place is to the chroma of skin, which is much the same for all people."""
+    luma, red, blue = np.moveaxis(cv2.cvtColor(rgb, cv2.COLOR_RGB2YCrCb).astype(np.float32), 2, 0)
+    away = ((red - _SKIN[0]) ** 2 + (blue - _SKIN[1]) ** 2) / _SKIN_REACH**2
+    return np.asarray(np.exp(-away / 2) * (luma > _DARK), np.float32)
 
 
 def _residual(light: Map) -> Map:

@@ -41,21 +41,15 @@ def load(path: str, width: int, height: int, focus: tuple[float, float] = (0.5, 
     return _sized(_cut(_decoded(path, width, height), width / height, focus), width, height)
 
 
-def thumbnail(path: str, width: int, height: int) -> Pixels:
-    """All of the picture in this size, RGB; of a JPEG an eighth of its pixels is enough.
+def thumbnail(path: str, side: int) -> tuple[Pixels, float]:
+    """All of the picture, its longer side so long, RGB; and its width by its height. Of a JPEG only a part is decoded.
 
-    Raises PermanentError, naming the file, when it cannot be decoded.
+    Raises PermanentError, naming the file, when it is not a picture, larger than 100 megapixels or cannot be decoded.
     """
-    return _sized(_decoded(path, width, height), width, height)
-
-
-def size(path: str) -> tuple[int, int]:
-    """Width and height of the picture as it is seen, upright.
-
-    Raises PermanentError, naming the file, when it is not a picture or larger than 100 megapixels.
-    """
-    with _opened(path) as image:
-        return (image.height, image.width) if _is_sideways(image) else image.size
+    pixels = _decoded(path, side, side)
+    height, width = pixels.shape[:2]
+    scale = side / max(width, height)
+    return _sized(pixels, max(8, round(width * scale)), max(8, round(height * scale))), width / height
 
 
 def _decoded(path: str, width: int, height: int) -> Pixels:
