@@ -15,7 +15,7 @@ import msgspec
 
 from actors.rendering import styles
 from actors.rendering.backend import Way, Ways, ignore
-from actors.rendering.drawing import fonts, stills
+from actors.rendering.drawing import fonts, interest
 from actors.rendering.drawing.captions import Captions
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.drawing.shots import Shots
@@ -45,10 +45,8 @@ def render(
     """
     checkpoint()
     voice = read_voice(order.voice)
-    film = plan(order, voice.shape[1] / RATE_HZ)
+    film = plan(order, voice.shape[1] / RATE_HZ, [interest.find(path) for path in order.pictures])
     font = fonts.choose(_words(film))
-    for path in order.pictures:
-        stills.check(path)
 
     def sound() -> Samples:
         master = mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)

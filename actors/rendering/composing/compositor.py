@@ -27,14 +27,21 @@ class Canvas(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A picture as one frame shows it: zoom 1 shows all of it, `x` and `y` place the view in the room left (0 to 1)."""
+    """A picture as one frame shows it: zoom 1 shows all of it, `x` and `y` place the view in the room left (0 to 1).
+
+    At a place (u, v) of the frame, from (0, 0) in the upper left corner to (1, 1) in the lower right one, it covers
+    what is below by `weight + across * u + down * v`, held between 0 and 1: a crossfade has no slope, a wipe's edge is
+    one over the slope wide.
+    """
 
     canvas: Canvas
     zoom: float
     x: float
     y: float
-    #: How much of it covers the layer below, 0 to 1.
+    #: How much of it covers the layer below; between 0 and 1 where there is no slope.
     weight: float
+    across: float = 0.0
+    down: float = 0.0
 
     def view(self, width: int, height: int) -> tuple[float, float, float]:
         """Scale, left and top of the view that a frame of this size has, in pixels of the picture."""

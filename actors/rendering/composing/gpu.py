@@ -32,7 +32,7 @@ MAX_LAYERS: Final = 4
 MAX_PATCHES: Final = 6
 LAYER: Final = np.dtype(
     [("pixels", "<u8")]
-    + [(name, "<f4") for name in ("scale", "left", "top", "weight")]
+    + [(name, "<f4") for name in ("scale", "left", "top", "weight", "across", "down")]
     + [("width", "<i4"), ("height", "<i4")],
     align=True,
 )
@@ -83,8 +83,9 @@ class GpuCompositor:
         for place, layer in enumerate(layers):
             canvas = layer.canvas
             scale, left, top = layer.view(*self._size)
-            view = (scale, left, top, layer.weight)
-            frame["layers"][0, place] = (canvas.picture.data.ptr, *view, canvas.width, canvas.height)
+            cover = (layer.weight, layer.across / self._size[0], layer.down / self._size[1])
+            pointer = canvas.picture.data.ptr
+            frame["layers"][0, place] = (pointer, scale, left, top, *cover, canvas.width, canvas.height)
         for place, (patch, opacity) in enumerate(patches):
             luma, chroma = self._uploaded(patch)
             height, width = patch.colour.y.shape

@@ -1,4 +1,4 @@
-// One frame in one pass: each layer is looked at through its view (bilinear), laid over the one below by its weight,
+// One frame in one pass: each layer is looked at through its view (bilinear), laid over the one below by its cover,
 // turned from RGB to NV12 (BT.709, limited), and covered by the patches. One thread makes 2 x 2 pixels: four of luma,
 // one of chroma. Nothing is rounded before the end, so a level (of 255) is what the result may differ by from any
 // other exact way. The structs are described once more in gpu.py; a test holds the two equal.
@@ -9,10 +9,11 @@
 #define MAX_PATCHES 6
 
 // A prepared picture, RGB and one byte of padding, rows without a gap. Output pixel X shows source left + (X + 1/2) *
-// scale - 1/2; beyond the edges their pixels go on. `width` and `height` are at least 2.
+// scale - 1/2; beyond the edges their pixels go on. `width` and `height` are at least 2. It covers the layer below by
+// weight + (X + 1/2) * across + (Y + 1/2) * down, between 0 and 1.
 struct Layer {
     const uchar4* pixels;
-    float scale, left, top, weight;
+    float scale, left, top, weight, across, down;
     int width, height;
 };
 
@@ -48,6 +49,10 @@ __device__ __forceinline__ float3 seen(const Layer& layer, int column, int row) 
                        a.z * wa + b.z * wb + c.z * wc + d.z * wd);
 }
 
+__device__ __forceinline__ float cover(const Layer& layer, int column, int row) {
+    return between(layer.weight + (column + .5f) * layer.across + (row + .5f) * layer.down, 0.f, 1.f);
+}
+
 __device__ __forceinline__ float laid(float under, float colour, float through, float opacity) {
     return under * (1.f - opacity * (1.f - through * (1.f / 255.f))) + opacity * colour;
 }
@@ -66,7 +71,7 @@ extern "C" __global__ void compose_nv12(const __grid_constant__ Frame frame, uns
             float3 rgb = make_float3(0.f, 0.f, 0.f);
             for (int n = 0; n < frame.layer_count; n++) {
                 const float3 top = seen(frame.layers[n], x + i, y + j);
-                const float weight = n == 0 ? 1.f : frame.layers[n].weight;
+                const float weight = n == 0 ? 1.f : cover(frame.layers[n], x + i, y + j);
                 rgb.x += (top.x - rgb.x) * weight;
                 rgb.y += (top.y - rgb.y) * weight;
                 rgb.z += (top.z - rgb.z) * weight;

@@ -1,6 +1,6 @@
 """What a frame should be, in plain floating point: what the card's kernel, and the card itself, are compared with.
 
-The same view, crossfade, patches and colours as in kernel.cu, written once more and differently, with nothing rounded
+The same view, covers, patches and colours as in kernel.cu, written once more and differently, with nothing rounded
 before the end. Some hundred times slower than either compositor: for tests and for `doctor --gpu`, never for a film.
 """
 
@@ -31,7 +31,7 @@ def compose(
     """The frame of these layers, each with the RGB pixels of its canvas, and patches with their opacity."""
     rgb = np.zeros((height, width, 3))
     for place, (layer, pixels) in enumerate(layers):
-        weight = layer.weight if place else 1.0
+        weight = _cover(layer, width, height) if place else 1.0
         rgb = (1 - weight) * rgb + weight * _seen(pixels, *layer.view(width, height), (width, height))
     grey = rgb @ (0.2126, 0.7152, 0.0722)
     quarter = rgb.reshape(height // 2, 2, width // 2, 2, 3).mean((1, 3))
@@ -48,6 +48,13 @@ def compose(
             under *= 1 - opacity + opacity * (through / 255.0)
             under += opacity * colour.astype(np.float64)
     return exact
+
+
+def _cover(layer: Layer, width: int, height: int) -> Floats:
+    """How much the layer covers at each pixel, (height, width, 1)."""
+    down, across = np.mgrid[0.5:height, 0.5:width] / np.array([height, width])[:, None, None]
+    cover = layer.weight + layer.across * across + layer.down * down
+    return np.asarray(np.clip(cover, 0.0, 1.0))[..., None]
 
 
 def _seen(pixels: Pixels, scale: float, left: float, top: float, size: tuple[int, int]) -> Floats:

@@ -11,7 +11,8 @@ from typing import Self
 
 from actors.rendering.composing.compositor import Canvas, Compositor, Layer
 from actors.rendering.drawing import stills
-from actors.rendering.planning.plan import Plan
+from actors.rendering.drawing.transitions import WHOLLY, Cover, cover
+from actors.rendering.planning.plan import Plan, Shot
 
 #: A freeze is seen where a second of motion changes less than this, in levels of luma (of 255). The inspection
 #: listens at -60 dB, 0.26 levels; twice that leaves room for what the encoder smooths away.
@@ -51,33 +52,31 @@ class Shots:
             self._current += 1
             self._want(self._current)
         upper = shots[self._current]
-        weight = min(1.0, (frame - upper.first + 1) / (upper.fade + 1))
-        top = self._layer(self._current, frame, weight)
-        return (top,) if weight == 1.0 else (self._layer(self._current - 1, frame, 1.0), top)
+        taken = cover(upper.transition, (frame - upper.first + 1) / (upper.fade + 1))
+        top = self._layer(self._current, frame, taken)
+        return (top,) if taken == WHOLLY else (self._layer(self._current - 1, frame, WHOLLY), top)
 
-    def _layer(self, place: int, frame: int, weight: float) -> Layer:
+    def _layer(self, place: int, frame: int, taken: Cover) -> Layer:
         shot = self._plan.shots[place]
         progress = (frame - shot.first) / max(1, shot.end - shot.first - 1)
         canvas = self._canvases[shot.picture].result()
-        if frame == shot.first and _levels_a_second(canvas, shot.end - shot.first, self._plan) < _SEEN_LEVELS:
+        if frame == shot.first and _levels_a_second(canvas, shot, self._plan) < _SEEN_LEVELS:
             self._flat.add(place)
-        return Layer(canvas, *shot.move.at(progress), weight)
+        return Layer(canvas, *shot.move.at(progress), *taken)
 
     def _want(self, place: int) -> None:
         """Keep the shots around this one, and let the next one be prepared."""
-        near = {shot.picture for shot in self._plan.shots[max(0, place - 1) : place + 2]}
+        near = {shot.picture: shot.focus for shot in self._plan.shots[max(0, place - 1) : place + 2]}
         self._canvases = {picture: canvas for picture, canvas in self._canvases.items() if picture in near}
         for picture in sorted(
             near - self._canvases.keys(), key=lambda picture: picture != self._plan.shots[place].picture
         ):
-            self._canvases[picture] = self._ahead.submit(self._prepared, self._pictures[picture])
+            self._canvases[picture] = self._ahead.submit(self._prepared, self._pictures[picture], near[picture])
 
-    def _prepared(self, path: str) -> Canvas:
-        return self._compositor.prepare(stills.load(path, *self._compositor.canvas_size()))
+    def _prepared(self, path: str, focus: tuple[float, float]) -> Canvas:
+        return self._compositor.prepare(stills.load(path, *self._compositor.canvas_size(), focus))
 
 
-def _levels_a_second(canvas: Canvas, frames: int, plan: Plan) -> float:
+def _levels_a_second(canvas: Canvas, shot: Shot, plan: Plan) -> float:
     """How much a second of motion changes the luma, on average: slope times way."""
-    # A zoom or a pan of the moves we make carries a point by some three per cent of the width, on average.
-    way = 0.03 * plan.width
-    return canvas.slope * way * plan.fps / frames
+    return canvas.slope * shot.move.way * plan.width * plan.fps / (shot.end - shot.first)

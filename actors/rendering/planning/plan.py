@@ -17,7 +17,7 @@ Transition = Literal["cut", "fade", "wipe_left", "wipe_right", "wipe_up", "wipe_
 
 
 class Shot(msgspec.Struct, frozen=True):
-    """One picture and its move; fades in over its first `fade` frames, while the shot before is still there."""
+    """One picture and its move; takes over in its first `fade` frames, while the shot before is still there."""
 
     #: Index into the order's pictures.
     picture: int
@@ -27,6 +27,8 @@ class Shot(msgspec.Struct, frozen=True):
     fade: int
     move: Move
     transition: Transition = "fade"
+    #: What matters in the picture, from (0, 0) in its upper left corner to (1, 1); kept where it must be cut.
+    focus: tuple[float, float] = (0.5, 0.4)
 
 
 class Caption(msgspec.Struct, frozen=True):

@@ -7,22 +7,23 @@ shots without gaps, at most two at a time, and refuses by name what cannot be pl
 from __future__ import annotations
 
 import itertools
+import random
 from collections.abc import Sequence
 
 from actors.rendering import styles
 from actors.rendering.order import FilmOrder
-from actors.rendering.planning.framing import moves
+from actors.rendering.planning.framing import Interest, moves
 from actors.rendering.planning.phrases import phrases
-from actors.rendering.planning.plan import Caption, Card, Plan, Shot, Silence
-from actors.rendering.styles import Style, frame_size
+from actors.rendering.planning.plan import Caption, Card, Plan, Shot, Silence, Transition
+from actors.rendering.styles import Style
 from schema.documents import Word
 from schema.errors import PermanentError
+from schema.settings.video import frame_size
 
 #: The voice begins this long after the film does, and ends this long before it, seconds.
 LEAD_IN_S, LEAD_OUT_S = 0.6, 1.2
-FADE_S = 0.5
-#: How long one picture stays with one move, seconds.
-_SHOT_MIN_S, _SHOT_MAX_S = 2.0, 8.0
+#: A picture that shares its scene with others stays at least this long, seconds.
+_SHOT_MIN_S = 2.0
 _TITLE_S, _CHAPTER_S = 3.4, 3.2
 #: A caption stays this long after its last word, unless the next one comes; seconds.
 _LINGER_S = 0.6
@@ -32,14 +33,15 @@ _SLACK_S = 0.25
 _GAP_S = 0.15
 
 
-def plan(order: FilmOrder, voice_s: float) -> Plan:
-    """The plan of this film; `voice_s` is the length of the voice as decoded.
+def plan(order: FilmOrder, voice_s: float, interests: Sequence[Interest] = ()) -> Plan:
+    """The plan of this film; `voice_s` is the length of the voice as decoded, `interests` what matters in each picture.
 
     Raises PermanentError, naming the scene or the word, when script, pictures and speech do not fit together.
     """
     _check(order, voice_s)
     fps = order.video.fps
-    width, height = frame_size(order.aspect, order.video.video_quality)
+    width, height = frame_size(order.video, order.aspect)
+    style = styles.named(order.style, order.aspect)
     frames = round((LEAD_IN_S + voice_s + LEAD_OUT_S) * fps)
     bounds = _scene_bounds(order, fps, frames)
     return Plan(
@@ -49,8 +51,8 @@ def plan(order: FilmOrder, voice_s: float) -> Plan:
         frames=frames,
         voice_start_s=LEAD_IN_S,
         voice_s=voice_s,
-        shots=tuple(_shots(order, bounds, fps)),
-        captions=tuple(_captions(order, styles.named(order.style, order.aspect), fps, frames)),
+        shots=tuple(_shots(order, bounds, style, interests or [Interest()] * len(order.pictures))),
+        captions=tuple(_captions(order, style, fps, frames)),
         cards=tuple(_cards(order, bounds, fps)),
         silences=tuple(_silences(order, frames / fps)),
         style=order.style,
@@ -96,30 +98,65 @@ def _scene_bounds(order: FilmOrder, fps: int, frames: int) -> list[int]:
     return [*bounds, frames]
 
 
-def _shots(order: FilmOrder, bounds: Sequence[int], fps: int) -> list[Shot]:
+def _shots(order: FilmOrder, bounds: Sequence[int], style: Style, interests: Sequence[Interest]) -> list[Shot]:
+    fps, (width, height) = order.video.fps, frame_size(order.video, order.aspect)
+    cuts, who = _cuts(order, bounds, style)
+    lengths = [end - begin for begin, end in itertools.pairwise(cuts)]
+    chosen = _transitions([picture for picture, _ in who], style, order.seed)
+    # One that would be longer than a shot shrinks, so that no third shot is ever there.
+    halves = [0] + [
+        0 if transition == "cut" else min(round(style.transition_s * fps), before, after) // 2
+        for transition, (before, after) in zip(chosen[1:], itertools.pairwise(lengths), strict=True)
+    ]
+    spans = [
+        (first - before, end + after)
+        for (first, end), before, after in zip(itertools.pairwise(cuts), halves, [*halves[1:], 0], strict=True)
+    ]
+    seconds = [(end - first) / fps for first, end in spans]
+    seen = [interests[picture] for picture, _ in who]
+    led = moves(list(zip(seen, seconds, strict=True)), width / height, order.seed)
+    return [
+        Shot(
+            picture=picture,
+            scene=scene,
+            first=first,
+            end=end,
+            fade=2 * half,
+            move=move,
+            transition=transition if half else "cut",
+            focus=(interests[picture].x, interests[picture].y),
+        )
+        for (picture, scene), (first, end), half, move, transition in zip(who, spans, halves, led, chosen, strict=True)
+    ]
+
+
+def _cuts(order: FilmOrder, bounds: Sequence[int], style: Style) -> tuple[list[int], list[tuple[int, int]]]:
+    """The frames at which shots meet, from the film's first to its end, and each shot's picture and scene."""
+    fps, least_s = order.video.fps, min(_SHOT_MIN_S, style.shot_max_s)
     cuts, who = [0], []
     for scene, (begin, end) in enumerate(itertools.pairwise(bounds)):
         pictures = [place for place, picture in enumerate(order.footage.pictures) if picture.scene == scene]
         seconds = (end - begin) / fps
         if end == begin:
             continue
-        count = max(1, min(max(len(pictures), -int(-seconds // _SHOT_MAX_S)), int(seconds // _SHOT_MIN_S)))
+        count = max(1, min(max(len(pictures), -int(-seconds // style.shot_max_s)), int(seconds // least_s)))
         cuts += [begin + round((end - begin) * place / count) for place in range(1, count + 1)]
         who += [(pictures[place % len(pictures)], scene) for place in range(count)]
-    lengths = [end - begin for begin, end in itertools.pairwise(cuts)]
-    fades = [min(round(FADE_S * fps), before, after) // 2 * 2 for before, after in itertools.pairwise(lengths)]
-    halves = [0, *(fade // 2 for fade in fades), 0]
-    return [
-        Shot(
-            picture=picture,
-            scene=scene,
-            first=cuts[place] - halves[place],
-            end=cuts[place + 1] + halves[place + 1],
-            fade=2 * halves[place],
-            move=move,
-        )
-        for place, ((picture, scene), move) in enumerate(zip(who, moves(len(who), order.seed), strict=True))
-    ]
+    return cuts, who
+
+
+def _transitions(pictures: Sequence[int], style: Style, seed: int) -> list[Transition]:
+    """How each shot begins: as the style has it, no way twice running where there are several."""
+    dice = random.Random(seed + 1)  # noqa: S311 - not for secrets; moves take the seed itself
+    chosen: list[Transition] = ["cut"]
+    last: Transition | None = None
+    for before, after in itertools.pairwise(pictures):
+        if before == after:
+            chosen.append("fade")  # an edge that travels across one picture would look like a fault
+            continue
+        others = [way for way in dict.fromkeys(style.transitions) if way != last] or list(style.transitions)
+        chosen.append(last := dice.choice(others))
+    return chosen
 
 
 def _captions(order: FilmOrder, style: Style, fps: int, frames: int) -> list[Caption]:
