@@ -44,6 +44,8 @@ async def render(task: Task) -> Film:
     if rendered.fallback:
         metrics.RENDER_FALLBACKS.labels(rendered.fallback_cause).inc()
         _log.warning("render.fallback", encoder=rendered.encoder, cause=rendered.fallback_cause, why=rendered.fallback)
+    for note in rendered.notes:
+        _log.warning("render.note", note=note)
     return Film(
         video=task.artifacts.put(out, task.artifact_path("film.mp4")),
         plan=task.artifacts.put(plan, task.artifact_path("plan.json")),

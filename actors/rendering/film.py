@@ -15,12 +15,13 @@ import msgspec
 
 from actors.rendering import styles
 from actors.rendering.backend import Way, Ways, ignore
-from actors.rendering.drawing import fonts, interest
+from actors.rendering.drawing import clips, fonts, interest
 from actors.rendering.drawing.captions import Captions
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.drawing.shots import Shots
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.order import FilmOrder, Rendered
+from actors.rendering.planning.framing import Interest
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
 from actors.rendering.sound.mastering import mastered, placed
@@ -45,7 +46,13 @@ def render(
     """
     checkpoint()
     voice = read_voice(order.voice)
-    film = plan(order, voice.shape[1] / RATE_HZ, [interest.find(path) for path in order.pictures])
+    usable = {
+        place: clips.scout(order.pictures[place])
+        for place, picture in enumerate(order.footage.pictures[: len(order.pictures)])
+        if picture.kind == "clip"
+    }
+    seen = [Interest() if place in usable else interest.find(path) for place, path in enumerate(order.pictures)]
+    film = plan(order, voice.shape[1] / RATE_HZ, seen, usable)
     font = fonts.choose(_words(film))
 
     def sound() -> Samples:
@@ -63,7 +70,7 @@ def render(
         way, mixed = ways.best(), mixer.submit(sound)
         while True:
             try:
-                _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
+                notes = _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -79,6 +86,7 @@ def render(
             ways.fallback,
             backend=way.name,
             fallback_cause=ways.cause,
+            notes=notes,
         )
 
 
@@ -91,8 +99,11 @@ def _shoot(
     *,
     checkpoint: Callable[[], None],
     progress: Callable[[int], None],
-) -> None:
-    """Compose and encode all frames in this way; the file is there at the end, and its plan before it."""
+) -> tuple[str, ...]:
+    """Compose and encode all frames in this way; the file is there at the end, and its plan before it.
+
+    Returns what is to be said of its pictures.
+    """
     style = styles.named(order.style, order.aspect)
     captions, cards = Captions(film, style, font), Cards(film, style, font)
     with contextlib.ExitStack() as rooms:
@@ -110,6 +121,7 @@ def _shoot(
         # Before the film gets its name: a film that is there has a plan.
         seen = msgspec.structs.replace(film, flat_shots=shots.flat)
         Path(order.plan_out).write_bytes(msgspec.json.encode(seen))
+    return tuple(dict.fromkeys(shots.notes))
 
 
 def _words(film: Plan) -> str:

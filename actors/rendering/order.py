@@ -49,6 +49,8 @@ class Rendered(msgspec.Struct, frozen=True):
     #: What composed and encoded it (`gpu`, `gpu_libx264`, `cpu`), and one word for the fallback.
     backend: str = "cpu"
     fallback_cause: str = ""
+    #: What is to be said of its pictures, such as a clip that broke off.
+    notes: tuple[str, ...] = ()
 
 
 class InspectionOrder(msgspec.Struct, frozen=True):

@@ -15,10 +15,18 @@ import numpy as np
 from actors.rendering.nv12 import Nv12, Patch, Pixels
 
 
+class Fills(Protocol):
+    """A moving picture at one moment, in the size of the frame."""
+
+    def fill(self, target: Nv12) -> None:
+        """Write all of it into these planes."""
+        ...
+
+
 class Canvas(NamedTuple):
     """A prepared picture; `width` and `height` are those of the picture in it, without what was put around."""
 
-    #: As its compositor holds it: NV12 in memory, or RGB on a card.
+    #: As its compositor holds it: NV12 in memory, or RGB on a card; of a moving one, what its `moving` made of it.
     picture: Any
     width: int
     height: int
@@ -59,6 +67,10 @@ class Compositor(Protocol):
 
     def prepare(self, rgb: Pixels) -> Canvas:
         """The picture, ready to be shown by many frames."""
+        ...
+
+    def moving(self, picture: Fills) -> Canvas:
+        """What a moving picture shows now, for the next frame only: all of it, unmoved, zoom 1."""
         ...
 
     def compose(self, layers: Sequence[Layer], patches: Sequence[tuple[Patch, float]]) -> Nv12:

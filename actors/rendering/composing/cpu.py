@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from cv2.typing import MatLike
 
-from actors.rendering.composing.compositor import Canvas, Layer, slope
+from actors.rendering.composing.compositor import Canvas, Fills, Layer, slope
 from actors.rendering.composing.covers import weights, zones
 from actors.rendering.composing.resampling import Box, Room, View, border, resample
 from actors.rendering.nv12 import Nv12, Patch, Pixels, from_rgb, video_frame
@@ -56,6 +56,10 @@ class CpuCompositor:
         )
         return Canvas(Nv12(y, uv), width, height, slope(y))
 
+    def moving(self, picture: Fills) -> Canvas:
+        """It is asked to fill the very planes that it is wanted in, so it is written once and resampled nowhere."""
+        return Canvas(picture, self._width, self._height, 0.0)
+
     def compose(self, layers: Sequence[Layer], patches: Sequence[tuple[Patch, float]]) -> Nv12:
         """A new frame: the layers from the lowest up, then the patches with their opacity, 0 to 1."""
         rooms = self._rooms()
@@ -80,9 +84,12 @@ class CpuCompositor:
         """Write what the layer shows in this part of the frame."""
         if box.is_empty:
             return
-        scale, left, top = layer.view(self._width, self._height)
-        picture: Nv12 = layer.canvas.picture
         luma, chroma = rooms
+        picture: Nv12 | Fills = layer.canvas.picture
+        if not isinstance(picture, Nv12):
+            picture.fill(Nv12(luma.plane, chroma.plane))
+            return
+        scale, left, top = layer.view(self._width, self._height)
         resample(picture.y, View(scale, left + _BORDER, top + _BORDER), luma, box, _WORST[0])
         half = View(scale, left / 2 + _BORDER, top / 2 + _BORDER)
         resample(picture.uv, half, chroma, box.halved(), _WORST[1])

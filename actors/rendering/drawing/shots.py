@@ -1,6 +1,7 @@
 """The pictures of a film, prepared one shot ahead of the frame that needs them, and dropped behind it.
 
-At most three prepared pictures are held. A picture that cannot be decoded raises when its first frame is asked for.
+At most three prepared pictures are held; of a clip, its decoder and two of its frames. A picture that cannot be decoded
+raises when its first frame is asked for.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from typing import Self
 
 from actors.rendering.composing.compositor import Canvas, Compositor, Layer
 from actors.rendering.drawing import stills
+from actors.rendering.drawing.clips import Clip
 from actors.rendering.drawing.transitions import WHOLLY, Cover, cover
+from actors.rendering.planning.clipping import Part
 from actors.rendering.planning.plan import Plan, Shot
 
 #: A freeze is seen where a second of motion changes less than this, in levels of luma (of 255). The inspection
@@ -26,8 +29,12 @@ class Shots:
         self._plan, self._pictures, self._compositor = plan, pictures, compositor
         self._ahead = ThreadPoolExecutor(1, thread_name_prefix="pictures")
         self._canvases: dict[int, Future[Canvas]] = {}
+        #: By shot, as two shots of one clip show it at two places.
+        self._clips: dict[int, Future[Clip]] = {}
         self._current = 0
         self._flat: set[int] = set()
+        #: What went wrong with clips, in words.
+        self.notes: list[str] = []
 
     def __enter__(self) -> Self:
         """Begin with the first pictures."""
@@ -39,6 +46,7 @@ class Shots:
     ) -> None:
         """Wait for the picture in hand; begin no other."""
         self._ahead.shutdown(wait=True, cancel_futures=True)
+        self._drop(set(self._clips))
 
     @property
     def flat(self) -> tuple[int, ...]:
@@ -58,6 +66,12 @@ class Shots:
 
     def _layer(self, place: int, frame: int, taken: Cover) -> Layer:
         shot = self._plan.shots[place]
+        if shot.part is not None:
+            clip = self._clips[place].result()
+            clip.seek((frame - shot.first) / self._plan.fps)
+            if clip.is_still:
+                self._flat.add(place)
+            return Layer(self._compositor.moving(clip), 1.0, 0.5, 0.5, *taken)
         progress = (frame - shot.first) / max(1, shot.end - shot.first - 1)
         canvas = self._canvases[shot.picture].result()
         if frame == shot.first and _levels_a_second(canvas, shot, self._plan) < _SEEN_LEVELS:
@@ -66,12 +80,29 @@ class Shots:
 
     def _want(self, place: int) -> None:
         """Keep the shots around this one, and let the next one be prepared."""
-        near = {shot.picture: shot.focus for shot in self._plan.shots[max(0, place - 1) : place + 2]}
-        self._canvases = {picture: canvas for picture, canvas in self._canvases.items() if picture in near}
-        for picture in sorted(
-            near - self._canvases.keys(), key=lambda picture: picture != self._plan.shots[place].picture
-        ):
-            self._canvases[picture] = self._ahead.submit(self._prepared, self._pictures[picture], near[picture])
+        span = range(max(0, place - 1), min(place + 2, len(self._plan.shots)))
+        shots = {near: self._plan.shots[near] for near in span}
+        stay = {shot.picture: shot.focus for shot in shots.values() if shot.part is None}
+        self._canvases = {picture: canvas for picture, canvas in self._canvases.items() if picture in stay}
+        self._drop(self._clips.keys() - shots.keys())
+        for near, shot in sorted(shots.items(), key=lambda entry: entry[0] != place):
+            path = self._pictures[shot.picture]
+            if shot.part is not None and near >= place and near not in self._clips:
+                self._clips[near] = self._ahead.submit(self._opened, path, shot.part)
+            elif shot.part is None and shot.picture not in self._canvases:
+                self._canvases[shot.picture] = self._ahead.submit(self._prepared, path, shot.focus)
+
+    def _opened(self, path: str, part: Part) -> Clip:
+        return Clip(path, part, (self._plan.width, self._plan.height))
+
+    def _drop(self, places: set[int]) -> None:
+        """Close these clips, and keep what they had to say."""
+        for place in sorted(places):
+            opened = self._clips.pop(place)
+            if not opened.cancel() and opened.exception() is None:
+                clip = opened.result()
+                clip.close()
+                self.notes += [clip.note] if clip.note else []
 
     def _prepared(self, path: str, focus: tuple[float, float]) -> Canvas:
         return self._compositor.prepare(stills.load(path, *self._compositor.canvas_size(), focus))

@@ -81,6 +81,10 @@ class Move(msgspec.Struct, frozen=True):
         return max(pan, _ZOOM_REACH * abs(self.zoom_to - self.zoom_from))
 
 
+#: All of the picture, and no move: of clips, which move by themselves.
+UNMOVED: Final = Move("none", 1.0, 1.0, 0.5, 0.5, 0.5, 0.5)
+
+
 def cut(interest: Interest, shape: float) -> tuple[float, float, float, float]:
     """The largest part of a picture that has this ratio of width to height, with what matters where the eye rests.
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import itertools
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from actors.rendering import styles
 from actors.rendering.order import FilmOrder
-from actors.rendering.planning.framing import Interest, moves
+from actors.rendering.planning.clipping import Clippings, Usable, lengths_s, longest_s
+from actors.rendering.planning.framing import UNMOVED, Interest, moves
 from actors.rendering.planning.phrases import phrases
 from actors.rendering.planning.plan import Caption, Card, Plan, Shot, Silence, Transition
 from actors.rendering.styles import Style
@@ -33,8 +34,12 @@ _SLACK_S = 0.25
 _GAP_S = 0.15
 
 
-def plan(order: FilmOrder, voice_s: float, interests: Sequence[Interest] = ()) -> Plan:
+def plan(
+    order: FilmOrder, voice_s: float, interests: Sequence[Interest] = (), clips: Mapping[int, Usable] | None = None
+) -> Plan:
     """The plan of this film; `voice_s` is the length of the voice as decoded, `interests` what matters in each picture.
+
+    `clips` says what can be shown of each picture that is a clip.
 
     Raises PermanentError, naming the scene or the word, when script, pictures and speech do not fit together.
     """
@@ -51,7 +56,7 @@ def plan(order: FilmOrder, voice_s: float, interests: Sequence[Interest] = ()) -
         frames=frames,
         voice_start_s=LEAD_IN_S,
         voice_s=voice_s,
-        shots=tuple(_shots(order, bounds, style, interests or [Interest()] * len(order.pictures))),
+        shots=tuple(_shots(order, bounds, style, interests or [Interest()] * len(order.pictures), clips or {})),
         captions=tuple(_captions(order, style, fps, frames)),
         cards=tuple(_cards(order, bounds, fps)),
         silences=tuple(_silences(order, frames / fps)),
@@ -69,9 +74,6 @@ def _check(order: FilmOrder, voice_s: float) -> None:
     for scene in range(len(scenes)):
         if not any(picture.scene == scene for picture in order.footage.pictures):
             raise PermanentError(f"scene {scene + 1} has no picture", hint="each scene needs at least one")
-    for picture in order.footage.pictures:
-        if picture.kind != "still":
-            raise PermanentError(f"{picture.artifact.path} is a {picture.kind}: expected a still picture")
     last = 0.0
     for scene, word in ((scene, word) for scene, part in enumerate(spoken) for word in part.words):
         where = f"the word {word.text!r} of scene {scene + 1}, {word.start_s:.2f} to {word.end_s:.2f} s,"
@@ -98,9 +100,15 @@ def _scene_bounds(order: FilmOrder, fps: int, frames: int) -> list[int]:
     return [*bounds, frames]
 
 
-def _shots(order: FilmOrder, bounds: Sequence[int], style: Style, interests: Sequence[Interest]) -> list[Shot]:
+def _shots(
+    order: FilmOrder,
+    bounds: Sequence[int],
+    style: Style,
+    interests: Sequence[Interest],
+    clips: Mapping[int, Usable],
+) -> list[Shot]:
     fps, (width, height) = order.video.fps, frame_size(order.video, order.aspect)
-    cuts, who = _cuts(order, bounds, style)
+    cuts, who = _cuts(order, bounds, style, clips)
     lengths = [end - begin for begin, end in itertools.pairwise(cuts)]
     chosen = _transitions([picture for picture, _ in who], style, order.seed)
     # One that would be longer than a shot shrinks, so that no third shot is ever there.
@@ -115,6 +123,7 @@ def _shots(order: FilmOrder, bounds: Sequence[int], style: Style, interests: Seq
     seconds = [(end - first) / fps for first, end in spans]
     seen = [interests[picture] for picture, _ in who]
     led = moves(list(zip(seen, seconds, strict=True)), width / height, order.seed)
+    clippings = Clippings()
     return [
         Shot(
             picture=picture,
@@ -122,15 +131,18 @@ def _shots(order: FilmOrder, bounds: Sequence[int], style: Style, interests: Seq
             first=first,
             end=end,
             fade=2 * half,
-            move=move,
+            move=UNMOVED if picture in clips else move,
             transition=transition if half else "cut",
             focus=(interests[picture].x, interests[picture].y),
+            part=clippings.part(picture, clips[picture], first / fps, end / fps) if picture in clips else None,
         )
         for (picture, scene), (first, end), half, move, transition in zip(who, spans, halves, led, chosen, strict=True)
     ]
 
 
-def _cuts(order: FilmOrder, bounds: Sequence[int], style: Style) -> tuple[list[int], list[tuple[int, int]]]:
+def _cuts(
+    order: FilmOrder, bounds: Sequence[int], style: Style, clips: Mapping[int, Usable]
+) -> tuple[list[int], list[tuple[int, int]]]:
     """The frames at which shots meet, from the film's first to its end, and each shot's picture and scene."""
     fps, least_s = order.video.fps, min(_SHOT_MIN_S, style.shot_max_s)
     cuts, who = [0], []
@@ -139,8 +151,14 @@ def _cuts(order: FilmOrder, bounds: Sequence[int], style: Style) -> tuple[list[i
         seconds = (end - begin) / fps
         if end == begin:
             continue
-        count = max(1, min(max(len(pictures), -int(-seconds // style.shot_max_s)), int(seconds // least_s)))
-        cuts += [begin + round((end - begin) * place / count) for place in range(1, count + 1)]
+        if any(picture in clips for picture in pictures):
+            most_s = [longest_s(clips.get(picture), style.shot_max_s, style.transition_s) for picture in pictures]
+            lengths = lengths_s(most_s, seconds, max(1, min(len(pictures), int(seconds // least_s))))
+            count = len(lengths)
+            cuts += [begin + round(reached * fps) for reached in itertools.accumulate(lengths[:-1])] + [end]
+        else:
+            count = max(1, min(max(len(pictures), -int(-seconds // style.shot_max_s)), int(seconds // least_s)))
+            cuts += [begin + round((end - begin) * place / count) for place in range(1, count + 1)]
         who += [(pictures[place % len(pictures)], scene) for place in range(count)]
     return cuts, who
 

@@ -59,7 +59,7 @@ def test_the_kernel_equals_plain_floating_point_within_a_level(card: Card, seed:
 def test_the_host_describes_the_structs_as_the_compiler_lays_them_out(kernel: ctypes.CDLL) -> None:
     places = [dict(kind.fields or {}) for kind in (LAYER, PATCH, FRAME)]
     layer, patched, frame = ({name: field[1] for name, field in fields.items()} for fields in places)
-    wanted = [LAYER.itemsize, layer["scale"], layer["weight"], layer["width"]]
+    wanted = [LAYER.itemsize, layer["luma"], layer["scale"], layer["weight"], layer["pitch"]]
     wanted += [PATCH.itemsize, patched["chroma"], patched["left"], patched["opacity"]]
     wanted += [FRAME.itemsize, frame["patches"], frame["layer_count"], frame["patch_count"]]
     assert list((ctypes.c_int * len(wanted)).in_dll(kernel, "described")) == wanted

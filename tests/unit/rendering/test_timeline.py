@@ -194,12 +194,6 @@ def test_a_scene_without_a_picture_is_refused_by_number(asked: FilmOrder) -> Non
         planned(replace(asked, footage=Footage(asked.footage.pictures[:1]), pictures=asked.pictures[:1]))
 
 
-def test_a_clip_is_refused_by_name(asked: FilmOrder) -> None:
-    clip = replace(asked.footage.pictures[0], kind="clip")
-    with pytest.raises(PermanentError, match="none is a clip"):
-        planned(replace(asked, footage=Footage((clip, *asked.footage.pictures[1:]))))
-
-
 def test_a_speech_of_other_scenes_than_the_script_is_refused(asked: FilmOrder) -> None:
     with pytest.raises(PermanentError, match="the script has 2 scenes and the speech 1"):
         planned(replace(asked, speech=replace(asked.speech, scenes=asked.speech.scenes[:1])))
