@@ -18,6 +18,7 @@ from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import clips, fonts, interest
 from actors.rendering.drawing.captions import Captions
 from actors.rendering.drawing.cards import Cards
+from actors.rendering.drawing.sheet import Faces
 from actors.rendering.drawing.shots import Shots
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.order import FilmOrder, Rendered
@@ -105,7 +106,7 @@ def _shoot(
     Returns what is to be said of its pictures.
     """
     style = styles.named(order.style, order.aspect)
-    captions, cards = Captions(film, style, font), Cards(film, style, font)
+    captions, cards = Captions(film, style, font), Cards(film, style, Faces(display=font, text=font))
     with contextlib.ExitStack() as rooms:
         shots = rooms.enter_context(Shots(film, order.pictures, way.compositor))
         size = (film.width, film.height)
@@ -114,8 +115,7 @@ def _shoot(
         )
         for frame in range(film.frames):
             checkpoint()
-            laid = [(caption, 1.0)] if (caption := captions.at(frame)) else []
-            laid += [card] if (card := cards.at(frame)) else []
+            laid = cards.at(frame) + ([(caption, 1.0)] if (caption := captions.at(frame)) else [])
             writer.write(way.compositor.compose(shots.layers(frame), laid))
             progress(frame + 1)
         # Before the film gets its name: a film that is there has a plan.

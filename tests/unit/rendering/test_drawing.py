@@ -8,7 +8,6 @@ import pytest
 from actors.rendering import styles
 from actors.rendering.drawing import fonts
 from actors.rendering.drawing.captions import Captions
-from actors.rendering.drawing.cards import Cards
 from actors.rendering.nv12 import Patch
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
@@ -53,25 +52,3 @@ def test_nothing_shifts_while_the_light_moves_from_word_to_word(tmp_path: Path) 
 def test_there_is_no_caption_before_the_first_word(tmp_path: Path) -> None:
     film = planned(tmp_path, "16:9")
     assert Captions(film, styles.named("default", "16:9"), fonts.choose("a")).at(film.captions[0].first - 1) is None
-
-
-@pytest.mark.parametrize("aspect", ["16:9", "9:16"])
-def test_the_longest_title_leaves_the_captions_alone(tmp_path: Path, aspect: Aspect) -> None:
-    film = planned(tmp_path, aspect, title="An extraordinarily long title of many words " * 7)
-    style, font = styles.named("default", aspect), fonts.choose("a")
-    captions, cards = Captions(film, style, font), Cards(film, style, font)
-    caption = captions.at(film.captions[0].first)
-    card = cards.at(film.captions[0].first)
-    assert caption is not None
-    assert card is not None
-    assert bottom(card[0]) <= caption.top
-
-
-def test_a_card_comes_and_goes_gently(tmp_path: Path) -> None:
-    film = planned(tmp_path, "16:9")
-    cards, card = Cards(film, styles.named("default", "16:9"), fonts.choose("a")), film.cards[0]
-    opacity = [shown[1] for frame in range(card.first, card.end) if (shown := cards.at(frame))]
-    assert len(opacity) == card.end - card.first
-    assert opacity[0] < 0.2
-    assert max(opacity) == 1.0
-    assert opacity[-1] < 0.2
