@@ -16,7 +16,7 @@ import msgspec
 from actors.rendering import styles
 from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import clips, fonts, interest
-from actors.rendering.drawing.captions import Captions
+from actors.rendering.drawing.captions import Captions, written
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.drawing.sheet import Faces
 from actors.rendering.drawing.shots import Shots
@@ -54,7 +54,7 @@ def render(
     }
     seen = [Interest() if place in usable else interest.find(path) for place, path in enumerate(order.pictures)]
     film = plan(order, voice.shape[1] / RATE_HZ, seen, usable)
-    font = fonts.choose(_words(film))
+    letters = _letters(film, order)
 
     def sound() -> Samples:
         master = mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)
@@ -71,7 +71,7 @@ def render(
         way, mixed = ways.best(), mixer.submit(sound)
         while True:
             try:
-                notes = _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
+                notes = _shoot(order, film, letters, way, mixed, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -94,7 +94,7 @@ def render(
 def _shoot(
     order: FilmOrder,
     film: Plan,
-    font: fonts.Font,
+    letters: tuple[fonts.Font, Faces],
     way: Way,
     sound: Future[Samples],
     *,
@@ -106,7 +106,8 @@ def _shoot(
     Returns what is to be said of its pictures.
     """
     style = styles.named(order.style, order.aspect)
-    captions, cards = Captions(film, style, font), Cards(film, style, Faces(display=font, text=font))
+    captions = Captions(film, style, letters[0], order.script.language)
+    cards = Cards(film, style, letters[1])
     with contextlib.ExitStack() as rooms:
         shots = rooms.enter_context(Shots(film, order.pictures, way.compositor))
         size = (film.width, film.height)
@@ -124,6 +125,11 @@ def _shoot(
     return tuple(dict.fromkeys(shots.notes))
 
 
-def _words(film: Plan) -> str:
-    """All that will be written on the pictures."""
-    return " ".join([word for caption in film.captions for word in caption.words] + [card.text for card in film.cards])
+def _letters(film: Plan, order: FilmOrder) -> tuple[fonts.Font, Faces]:
+    """The fonts of captions and of cards, chosen by all that will be written on the pictures."""
+    style, language = styles.named(order.style, order.aspect), order.script.language
+    cards = " ".join(f"{card.text} {card.text.upper()}" for card in film.cards)
+    return (
+        fonts.choose(written(film.captions, style, language), style.text_font, language),
+        Faces(fonts.choose(cards, style.display_font, language), fonts.choose(cards, style.text_font, language)),
+    )

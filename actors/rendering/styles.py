@@ -72,6 +72,9 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     #: Families of drawing/fonts.py: for titles, and for everything that is read while it is spoken.
     display_font: str = "montserrat"
     text_font: str = "montserrat"
+    #: Captions stand on a box in the scrim's colour, or without one: outlined in that colour, over a soft shadow.
+    caption_look: Literal["box", "outline"] = "box"
+    caption_capitals: bool = False
     #: How large the spoken word is at the first frame that lights it, before it settles at 1; 1 does not move.
     caption_pop: float = 1.0
     #: What may lie between two shots, taken in turn and never twice running where there are several; and how long.

@@ -148,17 +148,20 @@ def _biggest(words: str, font: Font, style: Style, room: _Room) -> Block:
     """The words in the number of lines in which they are largest."""
     face = font.face(_FONT_PX, style.title_weight)
     pieces = words.split()
+    cap, step = -bounds(face, "H")[1], _leading(style) * _FONT_PX
     best: tuple[float, list[str]] = (0.0, [words])
     for count in range(1, min(_MOST_LINES, len(pieces)) + 1):
         for cuts in itertools.combinations(range(1, len(pieces)), count - 1):
-            edges = [0, *cuts, len(pieces)]
-            lines = [" ".join(pieces[first:end]) for first, end in itertools.pairwise(edges)]
-            wide = max(face.getlength(line) for line in lines)
-            tall = set_lines(face, lines, _leading(style), "left").height
-            size = _FONT_PX * min(room.width / max(wide, 1), room.height / max(tall, 1))
+            lines = [" ".join(pieces[first:end]) for first, end in itertools.pairwise([0, *cuts, len(pieces)])]
+            wide = max(map(face.getlength, lines))
+            size = min(room.width / max(wide, 1), room.height / (cap + step * (count - 1)))
             best = max(best, (size, lines))
-    size_px = max(8, int(min(best[0], 0.40 * room.width)))
-    return set_lines(font.face(size_px, style.title_weight), best[1], _leading(style), "left")
+    size_px = _FONT_PX * min(best[0], 0.40 * room.width / _FONT_PX)
+    while True:
+        set_ = set_lines(font.face(max(8, int(size_px)), style.title_weight), best[1], _leading(style), "left")
+        if set_.height <= room.height or size_px <= room.height / 20:  # tall scripts need more between lines
+            return set_
+        size_px *= 0.94
 
 
 def _leading(style: Style) -> float:
@@ -175,7 +178,7 @@ def _lettered(pixels: Pixels, set_: Block, room: _Room, style: Style) -> Pixels:
     shape = Image.new("RGBA", size, (255, 255, 255, 0))
     for line in set_.lines:
         write(ImageDraw.Draw(shape), (at[0] + line.left, at[1] + line.baseline), line.text, set_.face, (255,) * 3)
-    covered = np.divide(shape.getchannel("A"), 255, dtype=np.float32)
+    covered = np.asarray(np.asarray(shape.getchannel("A")) / 255, np.float32)
     if style.title_layout in {"blocks", "panel"}:
         image = Image.fromarray(pixels)
     else:

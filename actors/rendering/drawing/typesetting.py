@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
+from actors.rendering.drawing import lettering
 from actors.rendering.drawing.fonts import Face, Font
 from actors.rendering.drawing.lettering import fitted
 from actors.rendering.drawing.patches import Alpha, image_patch
@@ -126,12 +127,15 @@ def ink(
 
 def write(draw: ImageDraw.ImageDraw, pen: tuple[float, float], line: str, face: Face, colour: Colour) -> None:
     """One line of text, its baseline beginning at `pen`."""
-    draw.text((pen[0], pen[1] - face.getmetrics()[0]), line, font=face, fill=(*colour, 255))
+    lettering.write(draw, (pen[0], pen[1] - face.getmetrics()[0]), line, face, (*colour, 255))
 
 
 def bounds(face: Face, line: str) -> tuple[float, float, float, float]:
     """Left, top, right and bottom of what is inked, counted from where the baseline begins."""
-    return face.getbbox(line, anchor="ls")
+    inked = face.ink([glyph for word in face.line([line]).words for glyph in word])
+    if inked is None:
+        return 0.0, 0.0, 0.0, 0.0
+    return inked.left, inked.top, inked.left + inked.mask.shape[1], inked.top + inked.mask.shape[0]
 
 
 def halo(shape: Alpha, size_px: float, strength: float) -> Alpha:

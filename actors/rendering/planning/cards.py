@@ -14,7 +14,9 @@ from typing import Final
 from actors.rendering.order import FilmOrder
 from actors.rendering.planning.plan import Card, Shot
 
-_TITLE_S, _CHAPTER_S, _CREDIT_S = 3.4, 3.2, 4.0
+_CHAPTER_S, _CREDIT_S = 3.2, 4.0
+#: A title stays as long as it takes to read, within these, so that captions are not read beside it for long; seconds.
+_TITLE_MIN_S, _TITLE_MAX_S, _TITLE_S_PER_WORD = 2.2, 3.4, 0.25
 #: What cannot stay this long only disturbs, seconds.
 _LEAST_S: Final = 1.0
 #: More names than this end in "and others".
@@ -26,7 +28,8 @@ _BY_ON: Final = re.compile(r"(?P<kind>Photo|Video) by (?P<who>.+) on (?P<where>[
 def cards(order: FilmOrder, shots: Sequence[Shot], bounds: Sequence[int], end: tuple[int, int]) -> list[Card]:
     """All cards of a film; `bounds` are the frames where scenes begin, `end` those of its last card."""
     title = _plain(order.script.title)
-    shown = [Card("title", title, 0, min(round(_TITLE_S * order.video.fps), end[0]))] if title else []
+    reading_s = min(max(1.0 + _TITLE_S_PER_WORD * len(title.split()), _TITLE_MIN_S), _TITLE_MAX_S)
+    shown = [Card("title", title, 0, min(round(reading_s * order.video.fps), end[0]))] if title else []
     span = (shown[0].end if shown else 0, end[0])
     shown += _chapters(order, bounds, span)
     shown += _credits(order, shots, span)

@@ -185,7 +185,7 @@ def _captions(order: FilmOrder, style: Style, fps: int, frames: int) -> list[Cap
     spoken: list[tuple[Word, ...]] = []
     for scene in order.speech.scenes:
         shown = [word for word in scene.words if word.text.strip()]
-        spoken += phrases(shown, style.caption_words, style.caption_chars)
+        spoken += phrases(shown, style.caption_words, style.caption_chars, order.script.language)
     captions: list[Caption] = []
     for place, words in enumerate(spoken):
         starts = tuple(_frame(word.start_s, fps) for word in words)

@@ -126,7 +126,7 @@ def no_voice(asked: FilmOrder, folder: Path) -> FilmOrder:
 
 
 def odd_letter(asked: FilmOrder, _folder: Path) -> FilmOrder:
-    return replace(asked, script=replace(asked.script, title="三つの心臓"))
+    return replace(asked, script=replace(asked.script, title="𒀀"))
 
 
 def backward_words(asked: FilmOrder, _folder: Path) -> FilmOrder:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from actors.rendering import styles
 from actors.rendering.drawing import fonts
 from actors.rendering.drawing.cards import _COMING_S, Cards
-from actors.rendering.drawing.contrast import LEAST, luminance
+from actors.rendering.drawing.contrast import ENOUGH, luminance
 from actors.rendering.drawing.patches import ground, merged
 from actors.rendering.drawing.sheet import MOST_PARTS, Faces, captions_top
 from actors.rendering.nv12 import Patch
@@ -105,7 +105,7 @@ def test_text_on_cards_is_read_over_any_picture_and_keeps_to_the_safe_area(name:
             greys = luminances(under)
             own = luminance(style.text)
             worst = ((np.maximum(greys, own) + 0.05) / (np.minimum(greys, own) + 0.05)).min()
-            assert worst >= LEAST, f"{card.kind} over {level}: {worst:.2f}"
+            assert worst >= ENOUGH, f"{card.kind} over {level}: {worst:.2f}"
 
 
 @pytest.mark.parametrize(("name", "aspect"), EVERY_LOOK)

@@ -6,7 +6,7 @@ from typing import get_args
 import pytest
 
 from actors.rendering import styles
-from actors.rendering.drawing.contrast import LEAST, contrast, read_on
+from actors.rendering.drawing.contrast import ENOUGH, ratio, read_on
 from actors.rendering.styles import Colour
 from schema.documents import Aspect
 from schema.errors import PermanentError
@@ -24,8 +24,8 @@ def seen(colour: Colour, alpha: float, behind: int) -> Colour:
 def test_words_in_boxes_are_read_over_any_picture_lit_or_not(name: str, aspect: Aspect) -> None:
     style = styles.named(name, aspect)
     for ink, behind in itertools.product((style.text, style.accent), (0, 128, 255)):
-        assert contrast(ink, seen(style.scrim, style.scrim_alpha, behind)) >= LEAST
-    assert contrast(style.accent, read_on(style.accent, (style.text, style.scrim))) >= LEAST
+        assert ratio(ink, seen(style.scrim, style.scrim_alpha, behind)) >= ENOUGH
+    assert ratio(style.accent, read_on(style.accent, (style.text, style.scrim))) >= ENOUGH
 
 
 def test_there_is_a_look_for_every_temper_and_no_two_are_alike() -> None:
@@ -36,8 +36,8 @@ def test_there_is_a_look_for_every_temper_and_no_two_are_alike() -> None:
 
 
 def test_black_on_white_has_the_greatest_contrast() -> None:
-    assert contrast((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
-    assert contrast((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=0.01)
+    assert ratio((0, 0, 0), (255, 255, 255)) == pytest.approx(21)
+    assert ratio((118, 118, 118), (255, 255, 255)) == pytest.approx(4.54, abs=0.01)
 
 
 def test_a_style_that_there_is_not_is_refused_with_those_there_are() -> None:

@@ -9,7 +9,7 @@ from PIL import Image
 
 from actors.rendering import styles
 from actors.rendering.drawing import fonts
-from actors.rendering.drawing.contrast import LEAST, contrast
+from actors.rendering.drawing.contrast import ENOUGH, ratio
 from actors.rendering.drawing.thumbnail import _few, most_striking, thumbnail
 from actors.rendering.nv12 import Pixels
 from actors.rendering.planning.plan import Card, Plan
@@ -45,7 +45,7 @@ def test_words_stand_out_from_a_white_picture_and_keep_off_the_corner_of_the_len
     darkest = part[part.astype(int).sum(axis=2) < 330]
     assert len(darkest) > 0.2 * part[..., 0].size
     red, green, blue = (int(level) for level in np.percentile(darkest, 95, axis=0))
-    assert contrast(style.accent, (red, green, blue)) >= LEAST
+    assert ratio(style.accent, (red, green, blue)) >= ENOUGH
 
 
 @pytest.mark.parametrize(

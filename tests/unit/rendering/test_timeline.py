@@ -153,6 +153,12 @@ def test_a_scene_without_words_has_its_picture_and_no_caption(tmp_path: Path) ->
     assert film.frames == sum(shot.end - shot.first - shot.fade for shot in film.shots)
 
 
+def test_a_short_title_does_not_stay_long_beside_the_captions(tmp_path: Path) -> None:
+    short, long = (planned(order(tmp_path, title=title)).cards[0] for title in ("Three hearts", "word " * 12))
+    assert short.end == round(2.2 * 30)
+    assert long.end > short.end
+
+
 def test_the_title_gives_way_to_the_heading_and_a_heading_that_repeats_it_is_left_out(tmp_path: Path) -> None:
     cards = planned(order(tmp_path, scenes=LONG, title="Two")).cards
     shown = [("title", "Two"), ("chapter", "One"), ("chapter", "Three"), ("outro", "Two")]
@@ -177,10 +183,10 @@ def test_whose_picture_it_is_is_said_beside_it_and_everyone_is_named_once_at_the
     film = planned(replace(asked, footage=Footage(pictures)))
     title, *_, end = film.cards
     beside = [card for card in film.cards if card.kind == "credit"]
-    assert [card.text for card in beside] == ["Photo by Bo on Pexels"]  # Ada's goes with the title
-    shot = next(shot for shot in film.shots if shot.picture == 1)
-    assert title.end <= beside[0].first
-    assert shot.first < beside[0].first < beside[0].end <= end.first
+    assert [card.text for card in beside] == ["Photo by Ada on Pexels", "Photo by Bo on Pexels"]
+    assert title.end == beside[0].first
+    second = next(shot for shot in film.shots if shot.picture == 1)
+    assert beside[0].end <= second.first < beside[1].first < beside[1].end <= end.first
     assert end.text == "Why octopuses have three hearts\nPhotos by Ada and Bo on Pexels"
 
 
