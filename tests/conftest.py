@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
+import asyncpg
 import pytest
 
 from deploy.launch import postgres, probes, valkey
@@ -20,6 +21,8 @@ from deploy.launch.ports import free_ports
 from deploy.launch.program import running
 
 _database_numbers = itertools.count(1)
+#: Takes a statement to the session's Postgres.
+Sql: TypeAlias = Callable[[str], None]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -60,36 +63,44 @@ def postgres_port(servers_dir: Path) -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(scope="session")
+def sql(postgres_port: int) -> Iterator[Sql]:
+    """Somebody who owns the session's Postgres and stays connected: to connect took longer than what is said."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as here:
+        connection = here.run(asyncpg.connect(postgres.url(postgres_port, "postgres")))
+
+        def execute(statement: str) -> None:
+            here.run(connection.execute(statement, timeout=60))
+
+        yield execute
+        here.run(connection.close())
+
+
 @pytest.fixture
-def empty_database_url(postgres_port: int) -> Iterator[str]:
+def empty_database_url(postgres_port: int, sql: Sql) -> Iterator[str]:
     """A fresh database with nothing in it, owned by the role ytempire."""
-    yield from _database(postgres_port, template="template0")
+    yield from _database(postgres_port, sql, template="template0")
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_port: int) -> str:
+def migrated_template(postgres_port: int, sql: Sql) -> str:
     """The name of a database with the migrations applied, to copy from."""
     from schema.record.migrations import migrate  # noqa: PLC0415 - only tests that use the record need it
 
-    _sql(postgres_port, "CREATE DATABASE migrated")
+    sql("CREATE DATABASE migrated")
     asyncio.run(migrate(postgres.url(postgres_port, "migrated")))
     return "migrated"
 
 
 @pytest.fixture
-def database_url(postgres_port: int, migrated_template: str) -> Iterator[str]:
+def database_url(postgres_port: int, sql: Sql, migrated_template: str) -> Iterator[str]:
     """A fresh database with the migrations applied."""
-    yield from _database(postgres_port, template=migrated_template)
+    yield from _database(postgres_port, sql, template=migrated_template)
 
 
-def _database(port: int, template: str) -> Iterator[str]:
+def _database(port: int, sql: Sql, template: str) -> Iterator[str]:
     name = f"test_{next(_database_numbers)}"
-    _sql(port, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # as files, so that what Postgres worked out when somebody first came to the template is copied, too
+    sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield postgres.url(port, name)
-    _sql(port, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _sql(port: int, statement: str) -> None:
-    psql = postgres.tools_folder() / "psql"
-    command = (psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", postgres.url(port, "postgres"), "-c", statement)
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+    sql(f"DROP DATABASE {name} WITH (FORCE)")
