@@ -1,7 +1,7 @@
-"""Real servers for the tests: one embedded Valkey and one embedded Postgres a session, on free ports.
+"""Real servers for the tests: an embedded Valkey, an embedded Postgres and fakes of all providers, once a session.
 
-Each test gets an empty Valkey and a database of its own. Servers end and their files go with the session, also after
-Ctrl-C or a kill: the kernel tells them when we die.
+Each test gets an empty Valkey, a database of its own, and fakes without orders. Servers listen on free ports; they end
+and their files go with the session, also after Ctrl-C or a kill: the kernel tells them when we die.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ from tempfile import TemporaryDirectory
 from typing import TypeAlias
 
 import asyncpg
+import certifi
 import pytest
 
 from deploy.launch import postgres, probes, valkey
 from deploy.launch.ports import free_ports
 from deploy.launch.program import running
+from tests.fakes import running as running_fakes
+from tests.fakes.running import Fakes
 
 _database_numbers = itertools.count(1)
 #: Takes a statement to the session's Postgres.
@@ -104,3 +107,27 @@ def _database(port: int, sql: Sql, template: str) -> Iterator[str]:
     sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield postgres.url(port, name)
     sql(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="session")
+def fakes_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
+    """The session's fakes of all providers."""
+    with running_fakes.running(tmp_path_factory.mktemp("fakes")) as fakes:
+        yield fakes
+
+
+@pytest.fixture(scope="session")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one authority instead of all: the fakes speak plain HTTP, but each client reads it for each call."""
+    end = "-----END CERTIFICATE-----\n"
+    path = tmp_path_factory.mktemp("trusted") / "one.pem"
+    path.write_text(certifi.contents().partition(end)[0] + end, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def fakes(fakes_process: Fakes, one_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    """Fakes that behave until they are told otherwise, and an empty view of their ledger."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
+    fakes_process.forget()
+    return fakes_process
