@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -27,7 +26,7 @@ from schema.settings.providers import Providers
 from streams.process import Process
 from tests.fakes.faults import Fault
 from tests.fakes.ledger import Line
-from tests.fakes.running import Fakes, running
+from tests.fakes.running import Fakes
 from tests.integration.actors.by_hand import Stage
 from tests.integration.processes import Processes
 from tests.integration.record.conftest import execute, value
@@ -35,18 +34,6 @@ from tests.integration.record.conftest import execute, value
 Document = TypeVar("Document")
 _WORK = {"script": script.write, "media": media.collect, "audio": audio.synthesise}
 _NOTES = "Octopuses have three hearts. Two of them serve the gills and one serves the body. " * 3
-
-
-@pytest.fixture(scope="module")
-def all_fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
-    with running(tmp_path_factory.mktemp("fakes")) as fakes:
-        yield fakes
-
-
-@pytest.fixture
-def fakes(all_fakes: Fakes) -> Fakes:
-    all_fakes.forget()
-    return all_fakes
 
 
 class Buyer:
