@@ -1,4 +1,4 @@
-"""The limit: the encoder alone. `python -m tests.bench.render.bare ORDER.json OUT.mp4` encodes once for each line it hears.
+"""The limit, the encoder alone: `python -m tests.bench.render.bare ORDER.json OUT.mp4` encodes once for each line it gets.
 
 Of stills it encodes the very frames of the film, held in memory as NV12; they are taken from the renderer, which makes
 the film once for it, quickly encoded. Of clips it decodes what the plan shows and encodes it as it comes. Each time it
@@ -56,7 +56,8 @@ def kept(order: FilmOrder, beside: Path) -> list[Nv12]:
         out=str(beside / "kept.mp4"),
         plan_out=str(beside / "kept.json"),
     )
-    CpuCompositor.compose = keeping  # type: ignore[method-assign] - for as long as this process lives
+    its: Any = CpuCompositor
+    its.compose = keeping  # for as long as this process lives
     made = render(quick, checkpoint=lambda: None, progress=lambda _frame, _of: None)
     if made.frames != len(frames):
         raise SystemExit(f"the compositor made {len(frames)} frames of a film of {made.frames}")

@@ -1,6 +1,6 @@
-"""The same film by the ffmpeg command line, with the graph that people write: zoompan, xfade, subtitles, sidechaincompress.
+"""The same film by the ffmpeg command line, with the graph that people write.
 
-It follows our plan: the same shots, moves, crossfades and word states, the voice where we put it, and a bed that steps
+zoompan, xfade, subtitles, sidechaincompress. It follows our plan: the same shots, moves, crossfades and word states, the voice where we put it, and a bed that steps
 back. Its zoompan moves by whole pixels. No mastering: nobody's usual graph has it.
 """
 
@@ -83,10 +83,11 @@ def _clip(shot: Shot, plan: Plan) -> str:
 
 
 def _sound(voice: int, plan: Plan) -> Sequence[str]:
+    whole = f"atrim=duration={plan.duration_s:.6f}"
+    late = f"adelay={round(plan.voice_start_s * 1000)}:all=1"
     return (
-        f"[{voice}:a]adelay={round(plan.voice_start_s * 1000)}:all=1,aresample=48000,aformat=channel_layouts=stereo,apad,"
-        f"atrim=duration={plan.duration_s:.6f},asplit[told][key]",
-        f"[{voice + 1}:a]atrim=duration={plan.duration_s:.6f}[bed]",
+        f"[{voice}:a]{late},aresample=48000,aformat=channel_layouts=stereo,apad,{whole},asplit[told][key]",
+        f"[{voice + 1}:a]{whole}[bed]",
         f"[bed][key]{_DUCK}[ducked]",
         "[told][ducked]amix=inputs=2:normalize=0:duration=first[a]",
     )
@@ -100,8 +101,8 @@ def ass(job: Job, plan: Plan) -> str:
     head = (
         "[Script Info]\nScriptType: v4.00+\n"
         f"PlayResX: {plan.width}\nPlayResY: {plan.height}\nScaledBorderAndShadow: yes\n\n[V4+ Styles]\n"
-        "Format: Name, Fontname, Fontsize, PrimaryColour, BackColour, OutlineColour, Bold, BorderStyle, Outline, Shadow, "
-        "Alignment, MarginL, MarginR, MarginV, Encoding\n"
+        "Format: Name, Fontname, Fontsize, PrimaryColour, BackColour, OutlineColour, Bold, BorderStyle, Outline, "
+        "Shadow, Alignment, MarginL, MarginR, MarginV, Encoding\n"
         f"Style: D,Montserrat,{size},&H00FFFFFF,&H54100B09,&H54100B09,-1,3,12,0,2,60,60,{below},1\n\n[Events]\n"
         "Format: Layer, Start, End, Style, Text\n"
     )

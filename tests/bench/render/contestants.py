@@ -34,7 +34,7 @@ from tests.bench.waiting import wait
 #: As long as one film may take anybody; MoviePy takes minutes on a busy machine.
 PATIENCE_S: Final = 400.0
 _RENDERING: Final = (sys.executable, "-m", "actors.rendering")
-_MOVIEPY: Final = Peer("moviepy", "moviepy", "peer", (), packages=("moviepy",))
+MOVIEPY: Final = Peer("moviepy", "moviepy", "peer", (), packages=("moviepy",))
 _LOOK_S: Final = 0.2
 
 
@@ -92,7 +92,7 @@ def ffmpeg(job: Job) -> Used:
 def moviepy_python() -> Path:
     """The interpreter of MoviePy's own environment, made first if need be; raises ContestantError."""
     try:
-        return bin_folder(_MOVIEPY) / "python"
+        return bin_folder(MOVIEPY) / "python"
     except PeerUnavailableError as error:
         raise ContestantError(str(error)) from error
 
@@ -154,7 +154,7 @@ class Bare:
         self._process.stdin.write(b"encode\n")
         self._process.stdin.flush()
         done = msgspec.json.decode(self.line(), type=Encoded)
-        return Used(done.cpu_s, done.wall_s, float("nan"))
+        return Used(done.cpu_s, done.wall_s, 0.0)
 
     def line(self) -> bytes:
         """The next line that it says; raises ContestantError when there will be none."""

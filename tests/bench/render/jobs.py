@@ -22,7 +22,7 @@ NAMES: Final[tuple[Name, ...]] = ("still", "upright", "clips")
 
 _NOWHERE: Final = ArtifactRef("none", 0, "")
 _SEED: Final = 7
-_WHAT: Final[dict[Name, str]] = {
+_WHAT: Final[dict[str, str]] = {
     "still": "six JPEGs of 2880x1620, 1920x1080",
     "upright": "the same, 1080x1920",
     "clips": "six H.264 clips of 1080p, three of them at 25, 29.97 and 24 frames a second, two of variable rate",
@@ -126,4 +126,4 @@ def _later(scene: SpokenScene, by_s: float) -> SpokenScene:
 
 def what(name: str) -> str:
     """A job in words."""
-    return _WHAT.get(name, name)  # type: ignore[call-overload, no-any-return] - any name may be asked for
+    return _WHAT.get(name, name)

@@ -1,4 +1,4 @@
-"""What the films of the bench are made of, drawn and spoken on the spot: `python -m tests.bench.render.materials FOLDER`.
+"""What the films are made of, drawn and spoken on the spot: `python -m tests.bench.render.materials FOLDER`.
 
 Textured pictures, clips of several frame rates, a narration with the time of each word, and a bed of music for those
 who bring none. The same every time on the same machine. A process of its own: what it takes in memory must not be seen
@@ -40,7 +40,7 @@ NARRATIONS: Final = (
 TINY_NARRATIONS: Final = ("A film",)
 PICTURE: Final = (2880, 1620)
 CLIP: Final = (1920, 1080)
-CLIP_S: Final = 6.0
+CLIP_S: Final = 5.0
 #: Frames a second; None: each frame lasts as long as it likes, as a telephone records.
 RATES: Final[tuple[Fraction | None, ...]] = (
     Fraction(25),
@@ -83,8 +83,8 @@ def texture(seed: int, size: tuple[int, int]) -> Pixels:
         middle = (int(dice.integers(0, width)), int(dice.integers(0, height)))
         axes = (int(dice.integers(20, max(21, width // 12))), int(dice.integers(20, max(21, width // 12))))
         cv2.ellipse(above, middle, axes, float(dice.uniform(0, 180)), 0, 360, colour, -1, cv2.LINE_AA)
-    picture = cv2.addWeighted(picture, 0.5, above, 0.5, 0).astype(np.uint8, copy=False)
-    return picture
+    blended: Pixels = cv2.addWeighted(picture, 0.5, above, 0.5, 0).astype(np.uint8, copy=False)
+    return blended
 
 
 def clip(path: Path, seed: int, rate: Fraction | None, size: tuple[int, int] = CLIP, length_s: float = CLIP_S) -> None:
@@ -92,7 +92,7 @@ def clip(path: Path, seed: int, rate: Fraction | None, size: tuple[int, int] = C
     scene = texture(seed, (size[0] * 5 // 4, size[1] * 5 // 4))
     room = (scene.shape[1] - size[0], scene.shape[0] - size[1])
     with av.open(str(path), "w", options={"movflags": "+faststart"}) as container:
-        stream = container.add_stream("libx264", rate=rate or 30, options={"preset": "veryfast", "crf": "20"})
+        stream = container.add_stream("libx264", rate=rate or 30, options={"preset": "superfast", "crf": "20"})
         assert isinstance(stream, VideoStream)
         stream.width, stream.height, stream.pix_fmt = *size, "yuv420p"
         stream.codec_context.time_base = Fraction(1, _CLOCK)

@@ -37,6 +37,7 @@ class Used(msgspec.Struct, frozen=True):
 
     cpu_s: float
     wall_s: float
+    #: 0: it is no figure.
     peak_mb: float
 
 

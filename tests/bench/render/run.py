@@ -1,0 +1,121 @@
+"""One whole bench of the renderer: jobs in rounds, contestants side by side, what is tried once, and the tables.
+
+Says what it does while it does it. A round of a job is begun only while there is time for it, so that without flags all
+ends within nine minutes; making MoviePy's environment, once, is not counted. What another part of the bench should
+bring and does not is a row without a figure, which has missed its goal.
+"""
+
+from __future__ import annotations
+
+import importlib
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import msgspec
+
+from schema.errors import ConfigurationError
+from tests.bench.render import figures, jobs, memory, method
+from tests.bench.render.cards import on_the_card
+from tests.bench.render.figures import Measured
+from tests.bench.render.rounds import Films
+from tests.bench.table import Goal, Row, lines, row
+
+Say = Callable[[str], None]
+
+#: When the last round must have ended, where all parts are run: what comes after takes about three minutes.
+_ROUNDS_END_S: Final = 330.0
+_PARTS: Final = (*jobs.NAMES, "memory", "jitter", "captions", "loudness", "faults")
+#: Clean films and as many damaged ones.
+_FAULTS, _FAULTS_LONG = 20, 200
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    #: None: as many as fit, three at most.
+    rounds: int | None = None
+    long: bool = False
+    gpu: bool = False
+    #: Two seconds at 720p: whether all works; its figures mean nothing.
+    tiny: bool = False
+    only: tuple[str, ...] = ()
+    #: Contestants; empty: all.
+    contestants: tuple[str, ...] = ()
+
+    def has(self, part: str) -> bool:
+        """Whether a part is wanted."""
+        return not self.only or part in self.only
+
+
+def run(options: Options, say: Say) -> list[Row]:
+    """Measures, says the tables, and returns their rows; raises ConfigurationError for what there is not."""
+    _check(options)
+    began_s = time.monotonic()
+
+    def say_when(line: str) -> None:
+        say(f"{time.monotonic() - began_s:4.0f} s  {line}")
+
+    found: list[Row] = []
+    with TemporaryDirectory(prefix="ytempire-bench-") as folder:
+        measured: Sequence[Measured] = ()
+        if any(options.has(part) for part in (*jobs.NAMES, "memory")):
+            films = Films(options, Path(folder), say_when)
+            ends_s = films.began_s + _ROUNDS_END_S
+            measured = films.rounds([name for name in jobs.NAMES if options.has(name)], ends_s)
+            found += [line for one in measured for line in _judged(one, "720p" if options.tiny else "1080p")]
+            found += memory.rows(films, measured, say_when) if options.has("memory") else []
+            found += on_the_card(films, measured, say_when) if options.gpu else []
+    found += _brought(options, say_when)
+    for line in ("", *figures.table(measured), "", *lines(found), "", *method.note(options)):
+        say(line)
+    return [*found, *(line for one in measured for line in figures.unjudged(one))]
+
+
+def _check(options: Options) -> None:
+    if unknown := [part for part in options.only if part not in _PARTS]:
+        raise ConfigurationError(f"there is no part {', '.join(unknown)}", hint=f"choose of {', '.join(_PARTS)}")
+    if unknown := [name for name in options.contestants if name not in figures.CONTESTANTS]:
+        hint = f"choose of {', '.join(figures.CONTESTANTS)}"
+        raise ConfigurationError(f"there is no contestant {', '.join(unknown)}", hint=hint)
+
+
+def _judged(one: Measured, size: str) -> list[Row]:
+    name = f"{one.job}, {size}30"
+    if one.job == "clips":
+        return figures.efficiency(one, name, floor=0.75, goal=0.80)
+    rows = figures.efficiency(one, name, floor=0.78, goal=0.85)
+    return rows + (figures.wall(one, name, floor=0.6, goal=0.5) if one.job == "still" else [])
+
+
+def _brought(options: Options, say: Say) -> list[Row]:
+    """What the other modules of this folder measure, each in its own way."""
+    faults = _FAULTS_LONG if options.long else _FAULTS
+    parts: dict[str, tuple[str, str, tuple[int, ...]]] = {
+        "jitter": ("jitter", "jitter", ()),
+        "captions": ("captions", "captions", ()),
+        "loudness": ("loudness", "loudness", ()),
+        "faults": ("gate", "gate", (faults,)),
+    }
+    found: list[Row] = []
+    for part, (module, function, arguments) in parts.items():
+        if options.has(part):
+            say(part)
+            found += brought(part, module, function, arguments)
+    return found
+
+
+def brought(part: str, module: str, function: str, arguments: tuple[int, ...]) -> list[Row]:
+    """The rows of `tests.bench.render.MODULE`, or one that says that there is no such thing."""
+    name = f"tests.bench.render.{module}"
+    try:
+        measure = getattr(importlib.import_module(name), function)
+    except ModuleNotFoundError as error:
+        if error.name != name:
+            return [row(part, None, "", Goal("=", 0), note=f"{error.name} is not installed")]
+        return [row(part, None, "", Goal("=", 0), note=f"missing: there is no {name.replace('.', '/')}.py")]
+    except AttributeError:
+        return [row(part, None, "", Goal("=", 0), note=f"missing: {name} has no {function}()")]
+    return list(measure(*arguments))
