@@ -1,4 +1,4 @@
-"""The limit, the encoder alone: `python -m tests.bench.render.bare ORDER.json OUT.mp4` encodes once for each line it gets.
+"""The limit, the encoder alone: `python -m tests.bench.render.bare ORDER.json OUT.mp4`, once for each line it gets.
 
 Of stills it encodes the very frames of the film, held in memory as NV12; they are taken from the renderer, which makes
 the film once for it, quickly encoded. Of clips it decodes what the plan shows and encodes it as it comes. Each time it
@@ -85,10 +85,9 @@ def decoded(order: FilmOrder, plan: Plan) -> Iterator[av.VideoFrame]:
     Where two shots overlap both are decoded, as both have to be, and the lower one is encoded.
     """
     for place, shot in enumerate(plan.shots):
-        following = plan.shots[place + 1].first if place + 1 < len(plan.shots) else plan.frames
         before_end = plan.shots[place - 1].end if place else 0
         for at, frame in _shown(order.pictures[shot.picture], shot, plan.fps):
-            if before_end <= at < max(following, shot.end):
+            if at >= before_end:
                 # x264 would obey what the clip's own encoder chose
                 frame.pict_type = PictureType.NONE
                 yield frame

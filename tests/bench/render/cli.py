@@ -1,7 +1,8 @@
 """The same film by the ffmpeg command line, with the graph that people write.
 
-zoompan, xfade, subtitles, sidechaincompress. It follows our plan: the same shots, moves, crossfades and word states, the voice where we put it, and a bed that steps
-back. Its zoompan moves by whole pixels. No mastering: nobody's usual graph has it.
+That is zoompan, xfade, subtitles and sidechaincompress. It follows our plan: the same shots, moves, crossfades and word
+states, the voice where we put it, and a bed that steps back. Its zoompan moves by whole pixels. No mastering: nobody's
+usual graph has it.
 """
 
 from __future__ import annotations
