@@ -14,7 +14,7 @@ from tests.bench.bus.lab import Options
 from tests.bench.bus.run import run
 from tests.bench.halt import run as halting
 from tests.bench.money import Money, measure
-from tests.bench.render import run as rendering
+from tests.bench.render.asked import Options as Rendering
 
 app = typer.Typer(name="ytempire bench", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -119,7 +119,7 @@ def render(
     json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
 ) -> None:
     """The renderer beside the bare encoder, the ffmpeg command line and MoviePy, on the same films."""
-    options = rendering.Options(
+    options = Rendering(
         rounds=rounds,
         long=long,
         gpu=gpu,
@@ -127,6 +127,9 @@ def render(
         only=tuple(only.replace(",", " ").split()),
         contestants=tuple(contestants.replace(",", " ").split()),
     )
+    options.check()
+    from tests.bench.render import run as rendering  # noqa: PLC0415 - codecs load only where they are needed
+
     rows = rendering.run(options, typer.echo)
     if json_path is not None:
         table.write_json(rows, json_path)

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import median
-from typing import Final
 
 import msgspec
 
+from tests.bench.render.asked import CONTESTANTS
 from tests.bench.render.parts import Parts
 from tests.bench.render.running import Used
 from tests.bench.table import Goal, Row, columns, number, row
-
-CONTESTANTS: Final = ("ours", "bare", "ffmpeg", "moviepy")
 
 
 class Measured(msgspec.Struct, frozen=True):
@@ -64,7 +62,7 @@ def efficiency(measured: Measured, name: str, *, floor: float, goal: float) -> l
         return [
             row(f"{title}, {kind}", None, "", Goal(">=", bound), note=missing) for kind, bound in _kinds(floor, goal)
         ]
-    note = f"{number(bare)} / {number(ours)} CPU s; {bare / whole:.3f} with mastering; {_rest(measured)}"
+    note = f"{number(bare)} / {number(ours)} CPU s; {bare / whole:.3f} with mastering"
     peers = {
         who: bare / cpu_s for who in ("ffmpeg", "moviepy") if (cpu_s := measured.cpu_s(who)) is not None and cpu_s > 0
     }

@@ -15,10 +15,8 @@ from actors.rendering.order import FilmOrder
 from schema.documents import ArtifactRef, Aspect, Footage, Picture, Scene, Script, Speech, SpokenScene, Word
 from schema.settings.video import Video
 from tests.bench.render import materials
+from tests.bench.render.asked import Job as JobName
 from tests.bench.render.materials import Narration
-
-Name = Literal["still", "upright", "clips"]
-NAMES: Final[tuple[Name, ...]] = ("still", "upright", "clips")
 
 _NOWHERE: Final = ArtifactRef("none", 0, "")
 _SEED: Final = 7
@@ -58,7 +56,7 @@ def told(folder: Path) -> Narration:
     return msgspec.json.decode((folder / "narration.json").read_bytes(), type=Narration)
 
 
-def job(name: Name, made: Path, folder: Path, *, video: Video) -> Job:
+def job(name: JobName, made: Path, folder: Path, *, video: Video) -> Job:
     """One of the three; `made` holds the materials."""
     folder.mkdir(parents=True, exist_ok=True)
     said = told(made)

@@ -9,14 +9,16 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from schema.settings.video import Video
 from tests.bench.render import contestants, jobs
-from tests.bench.render.figures import CONTESTANTS, Measured
-from tests.bench.render.jobs import Job, Name
+from tests.bench.render.asked import CONTESTANTS, Options
+from tests.bench.render.asked import Job as JobName
+from tests.bench.render.figures import Measured
+from tests.bench.render.jobs import Job
 from tests.bench.render.parts import Parts
 from tests.bench.render.running import ContestantError, Used, run
 
@@ -26,30 +28,10 @@ _MOST_ROUNDS: Final = 3
 _SLOW: Final = "moviepy"
 
 
-class Asked(Protocol):
-    """What the rounds have to know of the options."""
-
-    @property
-    def rounds(self) -> int | None:
-        """How many; None: as many as fit."""
-
-    @property
-    def long(self) -> bool:
-        """Whether the slow ones make every film."""
-
-    @property
-    def tiny(self) -> bool:
-        """Whether it is only tried."""
-
-    @property
-    def contestants(self) -> tuple[str, ...]:
-        """Whom; empty: all."""
-
-
 class Films:
     """Materials, jobs, and what makes them, in one folder."""
 
-    def __init__(self, options: Asked, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, options: Options, folder: Path, say: Callable[[str], None]) -> None:
         self.options, self._folder, self._say = options, folder, say
         self._chosen = options.contestants or CONTESTANTS
         self._python: Path | None = None
@@ -67,7 +49,7 @@ class Films:
         command = (sys.executable, "-m", "tests.bench.render.materials", folder, *tiny)
         run(command, folder, within_s=_MATERIALS_S)
 
-    def job(self, name: Name, *, folder: str = "", preset: str = "", gpu: str = "cpu") -> Job:
+    def job(self, name: JobName, *, folder: str = "", preset: str = "", gpu: str = "cpu") -> Job:
         """One of the films, on the CPU unless told otherwise."""
         video = Video(gpu=gpu, video_quality="720p" if self.options.tiny else "1080p")
         if preset:
@@ -78,7 +60,7 @@ class Films:
         """Another one, beside those of the jobs."""
         return self._folder / name
 
-    def rounds(self, names: Sequence[Name], ends_s: float) -> Sequence[Measured]:
+    def rounds(self, names: Sequence[JobName], ends_s: float) -> Sequence[Measured]:
         """All rounds of all jobs, by job; those that are not there in time are left out, but for the first."""
         measured: list[Measured] = []
         for place, name in enumerate(names):

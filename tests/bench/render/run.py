@@ -14,12 +14,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import msgspec
-
-from schema.errors import ConfigurationError
-from tests.bench.render import figures, jobs, memory, method
-from tests.bench.render.cards import on_the_card
+from tests.bench.render import figures, memory, method
+from tests.bench.render.asked import JOBS, Options
 from tests.bench.render.figures import Measured
+from tests.bench.render.gpu import on_the_card
 from tests.bench.render.rounds import Films
 from tests.bench.table import Goal, Row, lines, row
 
@@ -27,32 +25,13 @@ Say = Callable[[str], None]
 
 #: When the last round must have ended, where all parts are run: what comes after takes about three minutes.
 _ROUNDS_END_S: Final = 330.0
-_PARTS: Final = (*jobs.NAMES, "memory", "jitter", "captions", "loudness", "faults")
 #: Clean films and as many damaged ones.
 _FAULTS, _FAULTS_LONG = 20, 200
 
 
-class Options(msgspec.Struct, frozen=True, kw_only=True):
-    """What was asked for."""
-
-    #: None: as many as fit, three at most.
-    rounds: int | None = None
-    long: bool = False
-    gpu: bool = False
-    #: Two seconds at 720p: whether all works; its figures mean nothing.
-    tiny: bool = False
-    only: tuple[str, ...] = ()
-    #: Contestants; empty: all.
-    contestants: tuple[str, ...] = ()
-
-    def has(self, part: str) -> bool:
-        """Whether a part is wanted."""
-        return not self.only or part in self.only
-
-
 def run(options: Options, say: Say) -> list[Row]:
     """Measures, says the tables, and returns their rows; raises ConfigurationError for what there is not."""
-    _check(options)
+    options.check()
     began_s = time.monotonic()
 
     def say_when(line: str) -> None:
@@ -61,10 +40,10 @@ def run(options: Options, say: Say) -> list[Row]:
     found: list[Row] = []
     with TemporaryDirectory(prefix="ytempire-bench-") as folder:
         measured: Sequence[Measured] = ()
-        if any(options.has(part) for part in (*jobs.NAMES, "memory")):
+        if any(options.has(part) for part in (*JOBS, "memory")):
             films = Films(options, Path(folder), say_when)
             ends_s = films.began_s + _ROUNDS_END_S
-            measured = films.rounds([name for name in jobs.NAMES if options.has(name)], ends_s)
+            measured = films.rounds([name for name in JOBS if options.has(name)], ends_s)
             found += [line for one in measured for line in _judged(one, "720p" if options.tiny else "1080p")]
             found += memory.rows(films, measured, say_when) if options.has("memory") else []
             found += on_the_card(films, measured, say_when) if options.gpu else []
@@ -72,14 +51,6 @@ def run(options: Options, say: Say) -> list[Row]:
     for line in ("", *figures.table(measured), "", *lines(found), "", *method.note(options)):
         say(line)
     return [*found, *(line for one in measured for line in figures.unjudged(one))]
-
-
-def _check(options: Options) -> None:
-    if unknown := [part for part in options.only if part not in _PARTS]:
-        raise ConfigurationError(f"there is no part {', '.join(unknown)}", hint=f"choose of {', '.join(_PARTS)}")
-    if unknown := [name for name in options.contestants if name not in figures.CONTESTANTS]:
-        hint = f"choose of {', '.join(figures.CONTESTANTS)}"
-        raise ConfigurationError(f"there is no contestant {', '.join(unknown)}", hint=hint)
 
 
 def _judged(one: Measured, size: str) -> list[Row]:

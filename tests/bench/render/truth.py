@@ -1,8 +1,8 @@
 """Speech whose words begin where we know: each said singly, cut where its sound begins, joined with known silences.
 
-Where a sound begins is a matter of definition: here, where five milliseconds are louder than a hundredth of the word's
-loudest (-40 dB), looked at in steps of one. The level matters: at -50 dB words of the local voice begin 10 ms earlier in
-the median, at -30 dB 7 ms later (2026-11-25).
+Where a sound begins is a matter of definition: here, where five milliseconds are louder than a hundredth of the
+word's loudest (-40 dB), looked at in steps of one. The level matters: at -50 dB words of the local voice begin 10 ms
+earlier in the median, at -30 dB 7 ms later (2026-11-25).
 """
 
 from __future__ import annotations
