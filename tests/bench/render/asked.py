@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from schema.errors import ConfigurationError
 
-Job = Literal["still", "upright", "clips"]
-
-JOBS: Final[tuple[Job, ...]] = ("still", "upright", "clips")
+JOBS: Final = ("still", "upright", "clips")
 PARTS: Final = (*JOBS, "memory", "jitter", "captions", "loudness", "faults")
 #: Ours makes every film first: the others follow its plan.
 CONTESTANTS: Final = ("ours", "bare", "ffmpeg", "moviepy")

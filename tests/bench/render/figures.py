@@ -79,7 +79,7 @@ def _kinds(floor: float, goal: float) -> tuple[tuple[str, float], tuple[str, flo
 def left_over(measured: Measured) -> dict[str, float]:
     """CPU seconds of ours above the bare encode, part by part; the hand-over is what nothing else explains."""
     bare, ours = measured.cpu_s("bare"), measured.unmastered_s
-    if bare is None or ours is None or measured.parts is None:
+    if bare is None or ours is None or measured.parts is None or not measured.parts.of:
         return {}
     named = dict(measured.parts.of)
     return {**named, "hand-over and the rest": ours - bare - sum(named.values())}
@@ -132,7 +132,8 @@ def table(measured: Sequence[Measured]) -> Iterator[str]:
         if one.parts is not None:
             inspected = f"; quality inspection {number(one.inspection.cpu_s)}" if one.inspection else ""
             yield f"  {one.job}, apart, CPU s: mastering {one.parts.mastering_s:.2f}{inspected}"
-            yield f"  {one.job}, CPU s {_rest(one)}"
+            if left_over(one):
+                yield f"  {one.job}, CPU s {_rest(one)}"
             if one.parts.missing:
                 yield f"  {one.job}: not counted, no longer there: {', '.join(one.parts.missing)}"
 

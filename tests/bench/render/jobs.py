@@ -15,7 +15,6 @@ from actors.rendering.order import FilmOrder
 from schema.documents import ArtifactRef, Aspect, Footage, Picture, Scene, Script, Speech, SpokenScene, Word
 from schema.settings.video import Video
 from tests.bench.render import materials
-from tests.bench.render.asked import Job as JobName
 from tests.bench.render.materials import Narration
 
 _NOWHERE: Final = ArtifactRef("none", 0, "")
@@ -56,7 +55,7 @@ def told(folder: Path) -> Narration:
     return msgspec.json.decode((folder / "narration.json").read_bytes(), type=Narration)
 
 
-def job(name: JobName, made: Path, folder: Path, *, video: Video) -> Job:
+def job(name: str, made: Path, folder: Path, *, video: Video) -> Job:
     """One of the three; `made` holds the materials."""
     folder.mkdir(parents=True, exist_ok=True)
     said = told(made)

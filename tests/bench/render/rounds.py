@@ -5,6 +5,7 @@ The bare encoder of a job keeps its frames in memory for all its rounds, which s
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -16,7 +17,6 @@ import msgspec
 from schema.settings.video import Video
 from tests.bench.render import contestants, jobs
 from tests.bench.render.asked import CONTESTANTS, Options
-from tests.bench.render.asked import Job as JobName
 from tests.bench.render.figures import Measured
 from tests.bench.render.jobs import Job
 from tests.bench.render.parts import Parts
@@ -24,8 +24,9 @@ from tests.bench.render.running import ContestantError, Used, run
 
 _MATERIALS_S: Final = 300.0
 _MOST_ROUNDS: Final = 3
-#: Whose films take minutes, and where they are made nevertheless: once.
+#: Who takes minutes for a film, makes each only once, and comes last; and about how many times the wall of ours.
 _SLOW: Final = "moviepy"
+_SLOWER: Final = 10.0
 
 
 class Films:
@@ -49,7 +50,7 @@ class Films:
         command = (sys.executable, "-m", "tests.bench.render.materials", folder, *tiny)
         run(command, folder, within_s=_MATERIALS_S)
 
-    def job(self, name: JobName, *, folder: str = "", preset: str = "", gpu: str = "cpu") -> Job:
+    def job(self, name: str, *, folder: str = "", preset: str = "", gpu: str = "cpu") -> Job:
         """One of the films, on the CPU unless told otherwise."""
         video = Video(gpu=gpu, video_quality="720p" if self.options.tiny else "1080p")
         if preset:
@@ -60,16 +61,42 @@ class Films:
         """Another one, beside those of the jobs."""
         return self._folder / name
 
-    def rounds(self, names: Sequence[JobName], ends_s: float) -> Sequence[Measured]:
+    def rounds(self, names: Sequence[str], ends_s: float) -> list[Measured]:
         """All rounds of all jobs, by job; those that are not there in time are left out, but for the first."""
         measured: list[Measured] = []
         for place, name in enumerate(names):
-            # Each job has its share of what is left.
-            until_s = time.monotonic() + max(0.0, ends_s - time.monotonic()) / (len(names) - place)
-            measured.append(self._measured(self.job(name), until_s))
+            # The first has half of the time, since it has most of the goals; the next half of what is left.
+            share = 1.0 if place == len(names) - 1 else 0.5
+            until_s = time.monotonic() + max(0.0, ends_s - time.monotonic()) * share
+            mastered = next((one.parts.mastering_s for one in measured if one.parts is not None), None)
+            measured.append(self._measured(self.job(name), until_s, mastered))
         return measured
 
-    def _measured(self, job: Job, until_s: float) -> Measured:
+    def slow(self, measured: Sequence[Measured], ends_s: float) -> Sequence[Measured]:
+        """The same with MoviePy's film of stills (of all, if they may take long), where there is time for it."""
+        return [self._with_slow(one, ends_s) for one in measured] if _SLOW in self._chosen else measured
+
+    def _with_slow(self, one: Measured, ends_s: float) -> Measured:
+        python, ours_s = self._python, one.wall_s("ours")
+        is_wanted = self.options.long or one.job == "still"
+        if python is None or ours_s is None or not is_wanted:
+            return one
+        if not self._may_take_long and time.monotonic() + _SLOWER * ours_s > ends_s:
+            why = "there was no time left: --long, or --contestants moviepy"
+            return msgspec.structs.replace(one, failures={**one.failures, _SLOW: why})
+        failures = dict(one.failures)
+        self._say(f"{one.job}: {_SLOW}")
+        job = self.job(one.job)
+        used = self._tried(_SLOW, lambda: contestants.moviepy(job, python), failures)
+        return msgspec.structs.replace(
+            one, of={**one.of, _SLOW: [used]} if used is not None else one.of, failures=failures
+        )
+
+    @property
+    def _may_take_long(self) -> bool:
+        return self.options.long or _SLOW in self.options.contestants
+
+    def _measured(self, job: Job, until_s: float, mastered_s: float | None) -> Measured:
         found: dict[str, list[Used]] = {}
         failures = {_SLOW: self._unavailable} if self._unavailable else {}
         self._say(f"{job.name}: {jobs.what(job.name)}")
@@ -81,56 +108,55 @@ class Films:
         plan = contestants.read_plan(job)
         found["ours"] = [first]
         self._say(f"  round 1: ours, {made.frames} frames")
-        self._rounds(job, found, failures, until_s)
+        with contextlib.ExitStack() as held:
+            self._rounds(job, found, failures, until_s, self._makes(job, failures, held))
+        # The same voice is mastered in all jobs; where it goes in detail is told of stills and of clips.
+        parts = Parts({}, mastered_s) if job.name == "upright" and mastered_s is not None else None
         return Measured(
             job.name,
             frames=plan.frames,
             fps=plan.fps,
             of=found,
             failures=failures,
-            parts=self._parts(job, failures),
+            parts=parts or self._parts(job, failures),
             inspection=self._tried("inspection", lambda: contestants.inspection(job), failures),
         )
 
-    def _rounds(self, job: Job, found: dict[str, list[Used]], failures: dict[str, str], until_s: float) -> None:
-        if "bare" not in self._chosen:
-            self._all(job, found, failures, until_s, {})
-            return
-        try:
-            with contestants.bare(job) as bare:
-                self._all(job, found, failures, until_s, {"bare": bare.encode})
-        except ContestantError as error:
-            failures["bare"] = str(error)
+    def _makes(self, job: Job, failures: dict[str, str], held: contextlib.ExitStack) -> dict[str, Callable[[], Used]]:
+        """Who takes part in the rounds, and how; the bare encoder stays until they are over."""
+        makes: dict[str, Callable[[], Used]] = {"ours": lambda: contestants.ours(job)[0]}
+        if "bare" in self._chosen:
+            try:
+                makes["bare"] = held.enter_context(contestants.bare(job)).encode
+            except ContestantError as error:
+                failures["bare"] = str(error)
+                self._say(f"    bare: {error}")
+        if "ffmpeg" in self._chosen:
+            makes["ffmpeg"] = lambda: contestants.ffmpeg(job)
+        return makes
 
-    def _all(
+    def _rounds(
         self,
         job: Job,
         found: dict[str, list[Used]],
         failures: dict[str, str],
         until_s: float,
-        held: dict[str, Callable[[], Used]],
+        makes: dict[str, Callable[[], Used]],
     ) -> None:
-        python = self._python
-        makes: dict[str, Callable[[], Used]] = {
-            "ours": lambda: contestants.ours(job)[0],
-            **held,
-            "ffmpeg": lambda: contestants.ffmpeg(job),
-        }
-        if python is not None and (job.name == "still" or self.options.long):
-            makes[_SLOW] = lambda: contestants.moviepy(job, python)
         longest_s = 0.0
         for number in range(1, (self.options.rounds or _MOST_ROUNDS) + 1):
             began_s = time.monotonic()
-            if self.options.rounds is None and number > 1 and began_s + longest_s > until_s:
+            # The first round lacks ours, which came before it.
+            if self.options.rounds is None and number > 1 and began_s + 1.3 * longest_s > until_s:
+                self._say(f"  there is no time for round {number} of {job.name}")
                 return
             for who, make in makes.items():
-                is_done = number == 1 and who == "ours"  # it had to come before the others
-                if who in self._chosen and who not in failures and not is_done and (number == 1 or who != _SLOW):
-                    self._say(f"  round {number}: {who}")
-                    if used := self._tried(who, make, failures):
-                        found.setdefault(who, []).append(used)
-            slow_s = found[_SLOW][0].wall_s if number == 1 and _SLOW in found else 0.0
-            longest_s = max(longest_s, time.monotonic() - began_s - slow_s)
+                if who in failures or (number == 1 and who == "ours"):
+                    continue
+                self._say(f"  round {number}: {who}")
+                if used := self._tried(who, make, failures):
+                    found.setdefault(who, []).append(used)
+            longest_s = max(longest_s, time.monotonic() - began_s)
 
     def _tried(self, who: str, make: Callable[[], Used], failures: dict[str, str]) -> Used | None:
         try:
