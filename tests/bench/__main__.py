@@ -116,6 +116,7 @@ def render(
         str, typer.Option(help="still, upright, clips, memory, jitter, captions, loudness, faults, by commas.")
     ] = "",
     contestants: Annotated[str, typer.Option(help="ours, bare, ffmpeg, moviepy, by commas; ours always.")] = "",
+    page: Annotated[str, typer.Option(help="Also put the tables there, between its marks.", metavar="FILE")] = "",
     json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
 ) -> None:
     """The renderer beside the bare encoder, the ffmpeg command line and MoviePy, on the same films."""
@@ -126,6 +127,7 @@ def render(
         tiny=tiny,
         only=tuple(only.replace(",", " ").split()),
         contestants=tuple(contestants.replace(",", " ").split()),
+        page=page,
     )
     options.check()
     from tests.bench.render import run as rendering  # noqa: PLC0415 - codecs load only where they are needed

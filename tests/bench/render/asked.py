@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from schema.errors import ConfigurationError
+from tests.bench.render import page
 
 JOBS: Final = ("still", "upright", "clips")
 PARTS: Final = (*JOBS, "memory", "jitter", "captions", "loudness", "faults")
@@ -27,6 +29,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     only: tuple[str, ...] = ()
     #: Contestants; empty: all.
     contestants: tuple[str, ...] = ()
+    #: Where the tables go, too; empty: nowhere.
+    page: str = ""
 
     def has(self, part: str) -> bool:
         """Whether a part is wanted."""
@@ -34,6 +38,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     def check(self) -> None:
         """Raises ConfigurationError for what there is not."""
+        if self.page:
+            page.check(Path(self.page))
         for kind, asked, there_are in (("part", self.only, PARTS), ("contestant", self.contestants, CONTESTANTS)):
             if unknown := [name for name in asked if name not in there_are]:
                 raise ConfigurationError(

@@ -121,11 +121,21 @@ def unjudged(measured: Measured) -> Iterator[Row]:
         yield row(f"{measured.job}: left, {part}", seconds, "CPU s")
 
 
+def cells(measured: Sequence[Measured]) -> list[tuple[str, ...]]:
+    """A line for each contestant of each job, below a head."""
+    head = ("", "CPU s", "bare / its CPU", "wall s", "frames/s", "peak MB", "rounds")
+    return [head, *(line for one in measured for line in _lines(one))]
+
+
 def table(measured: Sequence[Measured]) -> Iterator[str]:
-    """A line for each contestant of each job."""
-    head = ("", "CPU s", "of bare", "wall s", "frames/s", "peak MB", "rounds")
-    body = [line for one in measured for line in _lines(one)]
+    """The same as text, and what was counted apart."""
+    head, *body = cells(measured)
     yield from columns(head, body)
+    yield from notes(measured)
+
+
+def notes(measured: Sequence[Measured]) -> Iterator[str]:
+    """Who could not and why, what was counted apart, and what is left part by part."""
     for one in measured:
         yield from (f"  {one.job}, {who}: {why}" for who, why in one.failures.items())
     for one in measured:

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from tests.bench.render import figures, memory, method
+from tests.bench.render import figures, memory, method, page
 from tests.bench.render.asked import JOBS, Options
 from tests.bench.render.figures import Measured
 from tests.bench.render.gpu import on_the_card
@@ -54,6 +54,12 @@ def run(options: Options, say: Say) -> list[Row]:
     found = [*(line for one in measured for line in _judged(one, "720p" if options.tiny else "1080p")), *found]
     for line in ("", *figures.table(measured), "", *lines(found), "", *method.note(options)):
         say(line)
+    if options.page:
+        told = [
+            *(f"- {line.strip()}" for line in figures.notes(measured)),
+            *(f"- {line}" for line in method.note(options)),
+        ]
+        page.put(Path(options.page), found, figures.cells(measured), told)
     return [*found, *(line for one in measured for line in figures.unjudged(one))]
 
 

@@ -1,12 +1,23 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
 import msgspec
 import numpy as np
 import pytest
+from av.video.frame import PictureType
 
+from actors.rendering.order import FilmOrder
+from actors.rendering.planning.framing import Move
+from actors.rendering.planning.plan import Plan, Shot
+from deploy.launch.plan import ROOT
 from schema.errors import ConfigurationError
-from tests.bench.render import captions, figures, truth
+from tests.bench.render import captions, figures, materials, page, truth
 from tests.bench.render.asked import Options
+from tests.bench.render.bare import decoded
 from tests.bench.render.cli import _clock
 from tests.bench.render.figures import Measured
 from tests.bench.render.parts import Clocks, Parts
@@ -14,6 +25,7 @@ from tests.bench.render.run import brought
 from tests.bench.render.running import Used
 from tests.bench.table import exit_code
 
+MOVE = Move("in", 1.0, 1.1, 0.5, 0.5, 0.5, 0.5)
 PARTS = Parts({"compositor": 1.0, "AAC": 0.5}, mastering_s=0.5)
 #: The last round was on a busy machine.
 MEASURED = Measured(
@@ -85,6 +97,45 @@ def test_what_there_is_not_is_named() -> None:
     with pytest.raises(ConfigurationError, match="there is no contestant nobody"):
         Options(contestants=("ours", "nobody")).check()
     assert not Options(only=("clips",)).has("still")
+
+
+def test_a_run_goes_between_the_marks_of_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    rows = figures.efficiency(MEASURED, "still", floor=0.78, goal=0.85)
+    for _ in range(2):
+        page.put(path, rows, figures.cells([MEASURED]), ["- a note"])
+    text = path.read_text()
+    assert text.startswith(f"before\n{page.BEGIN}\n")
+    assert text.endswith(f"{page.END}\nafter\n")
+    assert "old" not in text
+    assert "| still: CPU of the bare encode / ours, goal | >= 0.85 | 0.8 | **missed** |" in text
+    assert "| still, ours | 18.5 |" in text
+    assert text.count("a note") == 1
+    path.write_text("no marks")
+    with pytest.raises(ConfigurationError, match="has no place for a run"):
+        Options(page=str(path)).check()
+
+
+def test_the_page_of_the_renderer_has_its_place_and_every_test_that_it_names() -> None:
+    page.check(ROOT / "docs" / "render.md")
+    named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "render.md").read_text()))
+    tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    assert named
+    assert [name for name in sorted(named) if f"def {name}(" not in tests] == []
+
+
+def test_the_bare_encoder_chooses_its_own_kinds_of_frames(tmp_path: Path) -> None:
+    clip = tmp_path / "clip.mp4"
+    materials.clip(clip, 1, None, (96, 64), 1.0)
+    shots = [Shot(0, 0, first, first + 12, fade, MOVE) for first, fade in ((0, 0), (8, 4))]
+    order = cast("FilmOrder", SimpleNamespace(pictures=(str(clip),)))
+    frames = list(decoded(order, cast("Plan", SimpleNamespace(fps=30, shots=shots))))
+    assert len(frames) == 20
+    assert {frame.pict_type for frame in frames} == {int(PictureType.NONE)}
+    starts_s = [frame.time for frame in frames[:12]]
+    assert starts_s == sorted(starts_s)
+    assert all(start <= at / 30 + 1e-6 for at, start in enumerate(starts_s))
 
 
 def test_captions_are_judged_by_how_far_off_they_are_either_way() -> None:
