@@ -142,8 +142,8 @@ def narration(folder: Path, *, tiny: bool) -> Narration:
     return Narration(NARRATIONS, said.sample_rate_hz, said.duration_s, said.scenes)
 
 
-def make(folder: Path, *, tiny: bool) -> None:
-    """Everything, into the folder."""
+def make(folder: Path, *, tiny: bool, clips: bool) -> None:
+    """Everything, into the folder; clips, which take longest, only where they are wanted."""
     cv2.setNumThreads(1)
     said = narration(folder, tiny=tiny)
     (folder / "narration.json").write_bytes(msgspec.json.encode(said))
@@ -152,8 +152,9 @@ def make(folder: Path, *, tiny: bool) -> None:
     for number in range(len(said.texts)):
         size = (PICTURE[0] // shrunk, PICTURE[1] // shrunk)
         cv2.imwrite(str(folder / f"picture-{number}.jpg"), texture(number, size), _JPEG)
-        clip(folder / f"clip-{number}.mp4", 100 + number, RATES[number], (CLIP[0] // shrunk, CLIP[1] // shrunk))
+        if clips:
+            clip(folder / f"clip-{number}.mp4", 100 + number, RATES[number], (CLIP[0] // shrunk, CLIP[1] // shrunk))
 
 
 if __name__ == "__main__":
-    make(Path(sys.argv[1]), tiny="--tiny" in sys.argv)
+    make(Path(sys.argv[1]), tiny="--tiny" in sys.argv, clips="--clips" in sys.argv)
