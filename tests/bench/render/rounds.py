@@ -47,7 +47,7 @@ class Films:
         self.began_s = time.monotonic()
         say("pictures, clips and a voice")
         told = [f"--{name}" for name, is_so in (("tiny", options.tiny), ("clips", options.has("clips"))) if is_so]
-        command = (sys.executable, "-m", "tests.bench.render.materials", folder, *told)
+        command: list[str | Path] = [sys.executable, "-m", "tests.bench.render.materials", folder, *told]
         run(command, folder, within_s=_MATERIALS_S)
 
     def job(self, name: str, *, folder: str = "", preset: str = "", gpu: str = "cpu") -> Job:
