@@ -1,0 +1,1 @@
+"""What rendering costs, beside other ways of doing the same; see docs/render.md."""
