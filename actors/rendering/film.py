@@ -23,7 +23,7 @@ from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.order import FilmOrder, Rendered
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
-from actors.rendering.sound.soundtrack import music_of, soundtrack
+from actors.rendering.sound.soundtrack import finished, mixed, music_of
 from actors.rendering.sound.track import Track
 from actors.rendering.sound.voice import listen
 
@@ -47,6 +47,7 @@ def render(
     checkpoint()
     voice = listen(order.voice)
     film = msgspec.structs.replace(plan(order, voice.duration_s), music=music_of(order))
+    mix = mixed(film, voice, order)
     font = fonts.choose(_words(film))
     for path in order.pictures:
         stills.check(path)
@@ -59,10 +60,10 @@ def render(
         ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
         Ways(order.video, size, out_of_memory=out_of_memory) as ways,
     ):
-        way, mixed = ways.best(), mixer.submit(soundtrack, film, voice, order)
+        way, sound = ways.best(), mixer.submit(finished, mix, order.video)
         while True:
             try:
-                _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
+                _shoot(order, film, font, way, sound, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)

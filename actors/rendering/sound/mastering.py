@@ -53,6 +53,8 @@ def mastered(mix: Mix, target_lufs: float, peak_dbtp: float, bitrate: str) -> Ma
             return Mastered(track, heard, passes)
         aim_lufs -= off_lu
         peaks = _raised(peaks, heights / np.float32(10 ** (limit_db / 20)))
+        if passes > 1:  # what comes again elsewhere wants more room everywhere
+            ceiling_db -= max(0.0, heard.peak_dbtp - limit_db)
 
 
 def limiter(peaks: Curve, gain_db: float, ceiling_db: float) -> Curve:
