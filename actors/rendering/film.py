@@ -25,8 +25,9 @@ from actors.rendering.order import FilmOrder, Rendered
 from actors.rendering.planning.framing import Interest
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
-from actors.rendering.sound.mastering import mastered, placed
-from actors.rendering.sound.samples import RATE_HZ, Samples, read_voice
+from actors.rendering.sound.soundtrack import finished, mixed, music_of
+from actors.rendering.sound.track import Track
+from actors.rendering.sound.voice import listen
 
 __all__ = ["FilmOrder", "Rendered", "render"]
 
@@ -46,19 +47,16 @@ def render(
     Raises PermanentError when the order cannot be filmed.
     """
     checkpoint()
-    voice = read_voice(order.voice)
+    voice = listen(order.voice)
     usable = {
         place: clips.scout(order.pictures[place])
         for place, picture in enumerate(order.footage.pictures[: len(order.pictures)])
         if picture.kind == "clip"
     }
     seen = [Interest() if place in usable else interest.find(path) for place, path in enumerate(order.pictures)]
-    film = plan(order, voice.shape[1] / RATE_HZ, seen, usable)
+    film = msgspec.structs.replace(plan(order, voice.duration_s, seen, usable), music=music_of(order))
+    mix = mixed(film, voice, order)
     letters = _letters(film, order)
-
-    def sound() -> Samples:
-        master = mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)
-        return placed(master, film.voice_start_s, film.duration_s)
 
     def hears(frame: int) -> None:
         progress(frame, film.frames)
@@ -68,10 +66,10 @@ def render(
         ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
         Ways(order.video, size, out_of_memory=out_of_memory) as ways,
     ):
-        way, mixed = ways.best(), mixer.submit(sound)
+        way, sound = ways.best(), mixer.submit(finished, mix, order.video)
         while True:
             try:
-                notes = _shoot(order, film, letters, way, mixed, checkpoint=checkpoint, progress=hears)
+                notes = _shoot(order, film, letters, way, sound, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -96,7 +94,7 @@ def _shoot(
     film: Plan,
     letters: tuple[fonts.Font, Faces],
     way: Way,
-    sound: Future[Samples],
+    sound: Future[Track],
     *,
     checkpoint: Callable[[], None],
     progress: Callable[[int], None],
