@@ -1,4 +1,4 @@
-"""Pieces of a film's making, done again on their own so that they can be counted: mastering, AAC, muxing."""
+"""Pieces of a film's making, done again on their own so that they can be counted: mixing, AAC, mastering, muxing."""
 
 from __future__ import annotations
 
@@ -7,38 +7,39 @@ from pathlib import Path
 from typing import Any
 
 import av
+import msgspec
 import numpy as np
 
 from actors.rendering.order import FilmOrder
-from actors.rendering.sound import mastering as mastered_by
-from actors.rendering.sound.samples import RATE_HZ, audio_frames, read_voice
+from actors.rendering.planning.plan import Plan
+from actors.rendering.sound.mixing import Mix
+from actors.rendering.sound.soundtrack import finished, mixed
+from actors.rendering.sound.track import encoded
+from actors.rendering.sound.voice import listen
 from schema.settings.video import Video
 
-_AAC_FRAME = 1024
+
+def mix_of(order: FilmOrder) -> Mix:
+    """Its voice and music, ready to be mixed as often as wanted; the film has been made."""
+    plan = msgspec.json.decode(Path(order.plan_out).read_bytes(), type=Plan)
+    return mixed(plan, listen(order.voice), order)
 
 
-def mastering(order: FilmOrder) -> Callable[[], object]:
-    """Bringing the voice to its loudness, ready to be done: the voice is read already."""
-    voice = read_voice(order.voice)
+def mixing(mix: Mix) -> Callable[[], object]:
+    """Mixing once, which every peer does."""
+    return lambda: sum(block.shape[1] for block in mix.blocks())
 
-    def master() -> object:
-        return mastered_by.mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)
 
-    return master
+def mastering(mix: Mix, video: Video) -> Callable[[], object]:
+    """From the mix to the measured track: mixing and AAC are in it, each as often as it takes."""
+    return lambda: finished(mix, video)
 
 
 def aac(film: Path, video: Video) -> Callable[[], object]:
     """Its sound, decoded already, ready to go through the encoder once more."""
     with av.open(str(film)) as container:
-        sound = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1)
-
-    def encode() -> object:
-        codec = av.CodecContext.create("aac", "w")
-        codec.sample_rate, codec.layout, codec.format = RATE_HZ, "stereo", "fltp"
-        codec.bit_rate = int(video.audio_bitrate.removesuffix("k")) * 1000
-        return [packet for frame in (*audio_frames(sound, _AAC_FRAME), None) for packet in codec.encode(frame)]
-
-    return encode
+        sound = np.concatenate([frame.to_ndarray() for frame in container.decode(audio=0)], axis=1).astype(np.float32)
+    return lambda: encoded([sound], video.audio_bitrate)
 
 
 def demux(film: Path) -> list[Any]:

@@ -23,9 +23,9 @@ import msgspec
 
 #: Parts, and the functions whose time they are; an inner one's time is not counted again.
 _FUNCTIONS: Final[dict[str, tuple[str, ...]]] = {
-    "reading the voice": ("actors.rendering.sound.samples:read_voice",),
+    "reading the voice": ("actors.rendering.sound.voice:listen",),
     "pictures": (
-        "actors.rendering.drawing.stills:check",
+        "actors.rendering.drawing.interest:find",
         "actors.rendering.drawing.stills:load",
         "actors.rendering.composing.cpu:CpuCompositor.prepare",
     ),
@@ -111,15 +111,17 @@ def main(order_path: Path) -> Parts:
         for place in places:
             clocks.watch(part, place)
     render(order, checkpoint=lambda: None, progress=lambda _frame, _of: None)
-    film = Path(order.out)
+    film, mix = Path(order.out), apart.mix_of(order)
+    mixing_s, aac_s = _cpu_s(apart.mixing(mix)), _cpu_s(apart.aac(film, order.video))
     return Parts(
         {
             "start and imports": import_s,
             **clocks.of,
-            "AAC": _cpu_s(apart.aac(film, order.video)),
+            "mixing": mixing_s,
+            "AAC": aac_s,
             "mux": _cpu_s(lambda: apart.remux(film)) - _cpu_s(lambda: apart.demux(film)),
         },
-        _cpu_s(apart.mastering(order)),
+        max(0.0, _cpu_s(apart.mastering(mix, order.video)) - mixing_s - aac_s),
         tuple(clocks.missing),
     )
 
