@@ -1,6 +1,6 @@
 """What the owner of a card runs, `./ytempire doctor --gpu`: the card against the CPU, frame by frame and as a film.
 
-Composes two seconds with everything in them (moving views, a soft edge between them, a caption) on both, compares single frames with
+Composes two seconds with everything in them (moving views, a wipe, a caption) on both, compares single frames with
 plain floating point, encodes on the card, decodes what came out and compares it with what the CPU composed. It measures
 speed, and judges none. Where a card has no encoder it is checked with the CPU's, as films are made there.
 
