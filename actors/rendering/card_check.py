@@ -1,9 +1,8 @@
 """What the owner of a card runs, `./ytempire doctor --gpu`: the card against the CPU, frame by frame and as a film.
 
-Composes two seconds with everything in them (moving views, a soft edge between them, a caption) on both, compares
-single frames with plain floating point, encodes on the card, decodes what came out and compares it with what the CPU
-composed. It measures speed, and judges none. Where a card has no encoder it is checked with the CPU's, as films are
-made there.
+Composes two seconds with everything in them (moving views, a wipe, a caption) on both, compares single frames with
+plain floating point, encodes on the card, decodes what came out and compares it with what the CPU composed. It measures
+speed, and judges none. Where a card has no encoder it is checked with the CPU's, as films are made there.
 
 This was written and run on a card that is played; what it says of a real one, no machine of its makers has shown.
 """
@@ -32,7 +31,7 @@ from actors.rendering.composing.gpu import GpuCompositor
 from actors.rendering.drawing.transitions import cover
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.nv12 import Nv12, Patch, Pixels, patch
-from actors.rendering.sound.track import Track, silent
+from actors.rendering.sound.samples import RATE_HZ
 from schema.documents import Finding
 from schema.settings.video import Video
 
@@ -113,8 +112,8 @@ def _like_cpu(on_card: _Scene, composed: list[Nv12], fade: int, words: Patch) ->
 def _film(way: Way, composed: list[Nv12], fade: int, words: Patch, video: Video) -> Iterator[Finding]:
     """Encode as films are encoded, and look at what came out."""
     height, width = composed[0].y.shape
-    scene, silence = _scene(way.compositor), Future[Track]()
-    silence.set_result(silent(len(composed) / video.fps, video.audio_bitrate))
+    scene, silence = _scene(way.compositor), Future[NDArray[np.float32]]()
+    silence.set_result(np.zeros((2, round(len(composed) / video.fps * RATE_HZ)), np.float32))
     with TemporaryDirectory(prefix="ytempire-card-") as folder:
         out = Path(folder) / "film.mp4"
         began_s = time.perf_counter()
