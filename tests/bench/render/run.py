@@ -1,8 +1,9 @@
 """One whole bench of the renderer: jobs in rounds, contestants side by side, what is tried once, and the tables.
 
-Says what it does while it does it. A round of a job is begun only while there is time for it, so that without flags all
-ends within nine minutes; making MoviePy's environment, once, is not counted. What another part of the bench should
-bring and does not is a row without a figure, which has missed its goal.
+Says what it does while it does it. A round of a job is begun only while there is time for it, and MoviePy's film only
+where it can be expected to fit, so that without flags all ends within nine minutes on a quiet machine; making MoviePy's
+environment, once, is not counted. What another module of this folder should bring and does not is a row without a
+figure, which has missed its goal.
 """
 
 from __future__ import annotations

@@ -49,15 +49,3 @@ def test_cpu_and_memory_of_all_processes_are_counted(tmp_path: Path) -> None:
         run((sys.executable, "-c", "1 / 0"), tmp_path, within_s=60)
     with pytest.raises(ContestantError, match="did not end within"):
         run((sys.executable, "-c", "input()"), tmp_path, within_s=0.5)
-
-
-def test_a_part_that_there_is_not_is_named(tmp_path: Path) -> None:
-    done = subprocess.run(
-        (*BENCH, "--only", "speed"),
-        env=environ(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert (done.returncode, "there is no part speed" in done.stderr) == (2, True), done.stderr
