@@ -46,7 +46,7 @@ def grey(width: int, height: int, level: Callable[[float], int]) -> Paint:
     return painted
 
 
-def clip(  # noqa: PLR0913 - each is one thing that is odd about a clip
+def clip(
     path: Path,
     paint: Paint,
     *,
