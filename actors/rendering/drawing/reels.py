@@ -28,6 +28,8 @@ LARGEST_SIDE: Final = 8192
 _MOST_THREADS: Final = 4
 #: Packets in a row that cannot be decoded, after which no more is hoped for.
 _MOST_ERRORS: Final = 250
+#: More of a clip than this is not looked at, seconds.
+_MOST_S: Final = 600.0
 
 
 class Reel:
@@ -82,12 +84,18 @@ class Reel:
         return 1 / float(rate) if rate else 0.04
 
     def times(self) -> Iterator[tuple[float, float, bool]]:
-        """When each packet's picture begins and ends, and whether it stands for itself; nothing is decoded."""
-        base = self.stream.time_base
+        """When each packet's picture begins and ends, and whether it stands for itself; nothing is decoded.
+
+        Of a long clip only the first ten minutes.
+        """
+        base, began_s = self.stream.time_base, None
         try:
             for packet in self._container.demux(self.stream):
                 when = packet.pts if packet.pts is not None else packet.dts
                 if when is not None and packet.size and base:
+                    began_s = float(when * base) if began_s is None else began_s
+                    if float(when * base) > began_s + _MOST_S:
+                        return
                     lasts_s = float(packet.duration * base) if packet.duration else self.step_s
                     yield float(when * base), float(when * base) + lasts_s, packet.is_keyframe
         except (av.FFmpegError, OSError):
@@ -126,6 +134,11 @@ class Reel:
                 last_s = told_s if told_s is not None else 0.0 if last_s is None else last_s + self.step_s
                 row = 0
                 yield last_s, frame
+
+    def packets(self, from_s: float) -> Iterator[av.Packet[VideoStream]]:
+        """Packets as they are, from the last one on that stands for itself there."""
+        self._seek(from_s)
+        yield from (packet for packet in self._packets() if packet.size)
 
     def _seek(self, to_s: float) -> None:
         if self.stream.time_base:
