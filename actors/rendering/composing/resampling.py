@@ -18,14 +18,14 @@ from actors.rendering.nv12 import Nv12, Pixels
 
 #: Output pixels that may be thrown away on a side; twice as many would leave half as many views to the warp, and cost
 #: as much in rows that nobody sees.
-EARLIEST: Final = 160
+EARLIEST: Final = 120
 #: An error of a start that is good enough, as a share of the worst that is taken: a better one would be earlier.
 _CLOSE: Final = 0.3
 #: Smaller scales give more pixels than a room has to spare.
 _LEAST_SCALE: Final = 0.75
 _STEPS: Final = np.arange(EARLIEST)
 #: Columns before those seen, so that rows begin at addresses that vector units like, and pixels too many at the end.
-_MARGIN: Final = 192
+_MARGIN: Final = 128
 _SPARE: Final = 64
 
 

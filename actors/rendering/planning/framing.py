@@ -23,8 +23,10 @@ _SLOWEST, _FASTEST = 0.014, 0.024
 _ZOOM_PACE: Final = 1.5
 #: Pans drift a little nearer; a view of one scale all along looks dead.
 _DRIFT: Final = 0.02
-#: Where in the frame the eye rests: above the captions, which take the lower third.
-_REST_X, _REST_Y = 0.5, 0.42
+#: Where in the frame the eye rests, from and to: above the captions. What is there already stays; so a zoom on it grows
+#: around it.
+_REST_X, _REST_Y = (0.4, 0.6), (0.36, 0.58)
+_MIDDLE: Final = 0.5
 #: Where what matters stands in a picture that is cut above and below: what belongs to it is rather above, as heads are.
 _CUT_Y: Final = 0.58
 #: From here down a thing would lie under the captions.
@@ -90,7 +92,7 @@ def cut(interest: Interest, shape: float) -> tuple[float, float, float, float]:
     """
     own = interest.shape or shape
     wide, tall = min(1.0, shape / own), min(1.0, own / shape)
-    left = min(max(interest.x - _REST_X * wide, 0.0), 1 - wide)
+    left = min(max(interest.x - _MIDDLE * wide, 0.0), 1 - wide)
     top = min(max(interest.y - _CUT_Y * tall, 0.0), 1 - tall)
     return left, top, wide, tall
 
@@ -120,8 +122,8 @@ def _after_cut(interest: Interest, shape: float) -> Interest:
 
 def _kinds(seen: Interest) -> list[Kind]:
     """What suits such a picture; at least two."""
-    sideways: Kind = "right" if seen.x >= _REST_X else "left"
-    upright: Kind = "down" if seen.y >= _REST_Y else "up"
+    sideways: Kind = "right" if seen.x >= _MIDDLE else "left"
+    upright: Kind = "down" if seen.y >= _MIDDLE else "up"
     if seen.y >= _LOW:
         # The view stays low, so that things stand higher in the frame; one from far away would show them at the bottom.
         return ["in", sideways, upright]
@@ -151,8 +153,9 @@ def _move(kind: Kind, seen: Interest, seconds: float, speed: float) -> Move:
     return Move(kind, near - _DRIFT, near, x_from, x_to, y_from, y_to)
 
 
-def _standing(place: float, zoom: float, rest: float) -> float:
+def _standing(place: float, zoom: float, rests: tuple[float, float]) -> float:
     """Where a view of this zoom stands, 0 to 1, to show the place where the eye rests, or as near to it as it can."""
+    rest = min(max(place, rests[0]), rests[1])
     return min(max((place - rest / zoom) / (1 - 1 / zoom), 0.0), 1.0)
 
 
