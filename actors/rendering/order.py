@@ -64,6 +64,24 @@ class InspectionOrder(msgspec.Struct, frozen=True):
     perceptual: bool = True
 
 
+class ClipOrder(msgspec.Struct, frozen=True):
+    """A clip of unknown origin to copy plainly. All paths are local; `out` gets the suffix of its container."""
+
+    source: str
+    out: str
+    #: Its shorter side has at least so many pixels.
+    least_side: int = 2
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """A plain copy of a clip: its size as it is shown, and how long it can be."""
+
+    path: str
+    width: int
+    height: int
+    length_s: float
+
+
 class Inspection(msgspec.Struct, frozen=True):
     """The judgement: every check that was made, and whether all passed."""
 

@@ -49,12 +49,13 @@ def scout(path: str) -> Usable:
             raise PermanentError(
                 f"the clip {reel.name} is {end_s - first_s:.2f} s long: expected {SHORTEST_S} s or more"
             )
-        looks = _looks(reel, keys)
+        looks = _looks(reel, keys or [first_s])
         if len(spans) <= 1 or not looks:
             what = "holds one picture only" if looks else "cannot be decoded"
             raise PermanentError(f"the clip {reel.name} {what}", hint="expected a clip that can be played")
         start_s, end_s = _brightest_run(reel.name, looks, end_s)
-        start_s = _after_fade(reel, start_s, end_s)
+        if not any(at_s == start_s and look.mean() >= _DIM_LUMA for at_s, look in looks):
+            start_s = _after_fade(reel, start_s, end_s)
         if end_s - start_s < SHORTEST_S:
             raise PermanentError(f"the clip {reel.name} is black but for {max(0.0, end_s - start_s):.2f} s")
         return Usable(round(start_s, 4), round(end_s, 4), tuple(round(key, 4) for key in keys if start_s < key < end_s))
@@ -63,14 +64,8 @@ def scout(path: str) -> Usable:
 def _looks(reel: Reel, keys: list[float]) -> list[tuple[float, Pixels]]:
     """Small pictures of the clip, spread over it, each with its time."""
     fitting = Fitting(_LOOK, reel.pixel_aspect)
-    chosen: list[float | None] = [*keys[:: max(1, -(-len(keys) // _LOOKS))]] or [None]
-    found: list[tuple[float, Pixels]] = []
-    for key in chosen:
-        for at_s, frame in reel.frames(key):
-            if key is None or at_s >= key - reel.step_s / 2:
-                found.append((at_s, _look(fitting, frame)))
-                break
-    return found
+    seen = (reel.look(key) for key in keys[:: max(1, -(-len(keys) // _LOOKS))])
+    return [(at_s, _look(fitting, frame)) for at_s, frame in filter(None, seen)]
 
 
 def _brightest_run(name: str, looks: list[tuple[float, Pixels]], end_s: float) -> tuple[float, float]:
@@ -91,19 +86,15 @@ def _brightest_run(name: str, looks: list[tuple[float, Pixels]], end_s: float) -
 
 
 def _after_fade(reel: Reel, start_s: float, end_s: float) -> float:
-    """When the first picture that is about as bright as those that follow begins; a bright beginning has no fade."""
-    fitting, seen, begins_black = Fitting(_LOOK, reel.pixel_aspect), list[tuple[float, float]](), False
+    """When the first picture that is about as bright as those that follow begins."""
+    fitting, seen = Fitting(_LOOK, reel.pixel_aspect), list[tuple[float, float]]()
     for at_s, frame in reel.frames(start_s):
         if at_s < start_s - reel.step_s / 2:
             continue
         look = _look(fitting, frame)
         if not seen and _is_black(look):
-            begins_black = True
             continue
-        mean = float(look.mean())
-        if not seen and not begins_black and mean >= _DIM_LUMA:
-            return at_s
-        seen.append((at_s, mean))
+        seen.append((at_s, float(look.mean())))
         if at_s - seen[0][0] >= _FADE_S or at_s >= end_s:
             break
     if not seen:

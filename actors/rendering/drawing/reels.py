@@ -7,6 +7,7 @@ at a time; it holds the decoder's own pictures and none of its own.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,8 @@ LARGEST_SIDE: Final = 8192
 _MOST_THREADS: Final = 4
 #: Packets in a row that cannot be decoded, after which no more is hoped for.
 _MOST_ERRORS: Final = 250
+#: More of a clip than this is not looked at, seconds.
+_MOST_S: Final = 600.0
 
 
 class Reel:
@@ -81,24 +84,41 @@ class Reel:
         return 1 / float(rate) if rate else 0.04
 
     def times(self) -> Iterator[tuple[float, float, bool]]:
-        """When each packet's picture begins and ends, and whether it stands for itself; nothing is decoded."""
-        base = self.stream.time_base
+        """When each packet's picture begins and ends, and whether it stands for itself; nothing is decoded.
+
+        Of a long clip only the first ten minutes.
+        """
+        base, began_s = self.stream.time_base, None
         try:
             for packet in self._container.demux(self.stream):
                 when = packet.pts if packet.pts is not None else packet.dts
                 if when is not None and packet.size and base:
+                    began_s = float(when * base) if began_s is None else began_s
+                    if float(when * base) > began_s + _MOST_S:
+                        return
                     lasts_s = float(packet.duration * base) if packet.duration else self.step_s
                     yield float(when * base), float(when * base) + lasts_s, packet.is_keyframe
         except (av.FFmpegError, OSError):
             return  # it breaks off here
 
+    def look(self, at_s: float) -> tuple[float, av.VideoFrame] | None:
+        """The picture that stands for itself there, and when it begins; where there is one, no other is decoded."""
+        self._seek(at_s)
+        for packet in self._packets():
+            if packet.size and packet.is_keyframe and packet.pts is not None and packet.time_base:
+                context, begins_s = self.stream.codec_context, float(packet.pts * packet.time_base)
+                with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+                    # without an end to wait for, a decoder would first want what follows
+                    for frame in (*context.decode(packet), *context.decode(None)):
+                        self._check_size(frame.width, frame.height)
+                        return begins_s, frame
+                break
+        return next(self.frames(at_s), None)
+
     def frames(self, from_s: float | None = None) -> Iterator[tuple[float, av.VideoFrame]]:
         """Pictures and when they begin, from the last one on that stands for itself at `from_s`, or from the first."""
-        if from_s is not None and self.stream.time_base:
-            try:
-                self._container.seek(max(0, int(from_s / self.stream.time_base)), stream=self.stream)
-            except (av.FFmpegError, OSError):
-                return
+        if from_s is not None:
+            self._seek(from_s)
         last_s, row = None, 0
         for packet in self._packets():
             try:
@@ -114,6 +134,16 @@ class Reel:
                 last_s = told_s if told_s is not None else 0.0 if last_s is None else last_s + self.step_s
                 row = 0
                 yield last_s, frame
+
+    def packets(self, from_s: float) -> Iterator[av.Packet[VideoStream]]:
+        """Packets as they are, from the last one on that stands for itself there."""
+        self._seek(from_s)
+        yield from (packet for packet in self._packets() if packet.size)
+
+    def _seek(self, to_s: float) -> None:
+        if self.stream.time_base:
+            with contextlib.suppress(av.FFmpegError, OSError):  # then it goes on where it is
+                self._container.seek(max(0, int(to_s / self.stream.time_base)), stream=self.stream)
 
     def _packets(self) -> Iterator[av.Packet[VideoStream]]:
         try:

@@ -22,6 +22,8 @@ from actors.rendering.planning.plan import Plan, Shot
 _SEEN_LEVELS = 0.5
 #: How much of the last picture is seen under the end card.
 _UNDER_THE_END = 0.4
+#: A clip is opened so long before its shot, seconds of film: an open one holds its decoder's memory.
+_OPENED_S = 1.5
 
 
 class Shots:
@@ -41,6 +43,7 @@ class Shots:
     def __enter__(self) -> Self:
         """Begin with the first pictures."""
         self._want(0)
+        self._roll(0)
         return self
 
     def __exit__(
@@ -61,6 +64,7 @@ class Shots:
         while self._current + 1 < len(shots) and frame >= shots[self._current + 1].first:
             self._current += 1
             self._want(self._current)
+        self._roll(frame)
         upper = shots[self._current]
         taken = cover(upper.transition, (frame - upper.first + 1) / (upper.fade + 1))
         top = self._layer(self._current, frame, taken)
@@ -85,17 +89,27 @@ class Shots:
 
     def _want(self, place: int) -> None:
         """Keep the shots around this one, and let the next one be prepared."""
-        span = range(max(0, place - 1), min(place + 2, len(self._plan.shots)))
-        shots = {near: self._plan.shots[near] for near in span}
-        stay = {shot.picture: shot.focus for shot in shots.values() if shot.part is None}
+        near = self._plan.shots[max(0, place - 1) : place + 2]
+        stay = {shot.picture: shot.focus for shot in near if shot.part is None}
         self._canvases = {picture: canvas for picture, canvas in self._canvases.items() if picture in stay}
-        self._drop(self._clips.keys() - shots.keys())
-        for near, shot in sorted(shots.items(), key=lambda entry: entry[0] != place):
-            path = self._pictures[shot.picture]
-            if shot.part is not None and near >= place and near not in self._clips:
-                self._clips[near] = self._ahead.submit(self._opened, path, shot.part)
-            elif shot.part is None and shot.picture not in self._canvases:
-                self._canvases[shot.picture] = self._ahead.submit(self._prepared, path, shot.focus)
+        for picture in sorted(
+            stay.keys() - self._canvases.keys(), key=lambda picture: picture != self._plan.shots[place].picture
+        ):
+            self._canvases[picture] = self._ahead.submit(self._prepared, self._pictures[picture], stay[picture])
+
+    def _roll(self, frame: int) -> None:
+        """Keep the clips of this frame open, let one that is due soon be opened, and close the others."""
+        shots, soon = self._plan.shots, frame + round(_OPENED_S * self._plan.fps)
+        near = {
+            place
+            for place in range(max(0, self._current - 1), min(self._current + 2, len(shots)))
+            if shots[place].part is not None and frame < shots[place].end and shots[place].first <= soon
+        }
+        self._drop(self._clips.keys() - near)
+        for place in sorted(near - self._clips.keys()):
+            part = shots[place].part
+            assert part is not None  # noqa: S101 - or it were not near
+            self._clips[place] = self._ahead.submit(self._opened, self._pictures[shots[place].picture], part)
 
     def _opened(self, path: str, part: Part) -> Clip:
         return Clip(path, part, (self._plan.width, self._plan.height))
