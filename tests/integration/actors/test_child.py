@@ -86,7 +86,7 @@ async def test_a_film_comes_back_as_its_result_and_its_progress_is_kept(task: Ta
 
 async def test_an_order_that_cannot_be_filmed_is_a_permanent_error_with_its_hint(task: Task, tmp_path: Path) -> None:
     asked = order(tmp_path)
-    with pytest.raises(PermanentError, match=r"U\+5FC3") as got:
+    with pytest.raises(PermanentError, match=r"U\+12000") as got:
         await _film(task, replace(asked, script=replace(asked.script, title="𒀀")))
     assert got.value.hint
 
