@@ -26,8 +26,6 @@ from tests.fakes import running as running_fakes
 from tests.fakes.running import Fakes
 
 _database_numbers = itertools.count(1)
-#: Whose slow tests make films, or run one stage of a factory alone.
-_WITHOUT_FACTORIES = ("integration/rendering", "faults")
 #: A file system in memory, as Linux has it: a database is 300 files, made and removed for each test.
 _MEMORY = "/dev/shm"  # noqa: S108 - a folder with a random name is made in it
 #: Some times of what the servers of all test processes need there.
@@ -36,16 +34,12 @@ _ROOM_BYTES = 2 * 1024**3
 Sql: TypeAlias = Callable[[str], None]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole factories run one after the other, in one of the test processes: two at once would only be slow.
-
-    Slow tests that start none run one after the other in another.
-    """
+    """One test process runs all slow tests of a file: what they share, mostly a factory, is started once."""
     for item in items:
         if item.get_closest_marker("slow"):
-            place = item.path.relative_to(Path(__file__).parent)
-            starts_none = any(place.is_relative_to(folder) for folder in _WITHOUT_FACTORIES)
-            item.add_marker(pytest.mark.xdist_group("films" if starts_none else "factories"))
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(Path(__file__).parent))))
 
 
 @pytest.fixture(scope="session")
