@@ -1,22 +1,27 @@
-"""The media stage: at least one picture for every scene: searched for, the user's own, or generated."""
+"""The media stage: a picture for every scene at least, still or moving: searched for, the user's own, or made."""
 
 from __future__ import annotations
 
 import asyncio
 import zlib
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from actors import child
 from actors.providers.chain import Buy
 from actors.providers.media import backgrounds, folder
-from actors.providers.media.stock import Stock
-from actors.providers.ports import Found
+from actors.providers.media.stock import ClipsWanted, Stock
+from actors.providers.ports import Clip, Copy, Found
+from actors.rendering.order import ClipOrder, Copied
 from actors.task import Task
 from schema.documents import Footage, Picture, Script, Step
 from schema.settings.video import frame_size
 
 #: Pictures are larger than the frame by this much, so that pan and zoom never run out of pixels.
 _OVERSIZE = 1.2
+#: The shorter side of a clip, in pixels; films of it look soft, but not broken.
+LEAST_SIDE = 360
 
 
 async def collect(task: Task) -> Footage:
@@ -27,7 +32,12 @@ async def collect(task: Task) -> Footage:
     )
     found, steps = await _searched(task, script, width, height)
     if missing := [number for number in range(len(script.scenes)) if number not in {one.scene for one in found}]:
-        found += await asyncio.to_thread(_local, task, script, width, height, missing)
+        loop = asyncio.get_running_loop()
+
+        def copy(source: Path, target: Path) -> Clip:
+            return asyncio.run_coroutine_threadsafe(_copier(task)(source, target), loop).result()
+
+        found += await asyncio.to_thread(_local, task, script, width, height, scenes=missing, copy=copy)
     found.sort(key=lambda one: one.scene)
     return Footage(await asyncio.to_thread(_stored, task, found), made_by=steps)
 
@@ -42,6 +52,9 @@ async def _searched(task: Task, script: Script, width: int, height: int) -> tupl
         height=height,
         day=task.today(),
         checkpoint=task.checkpoint,
+        clips=ClipsWanted(
+            task.settings.providers.clips, _copier(task), *frame_size(task.settings.video, task.claim.brief.aspect)
+        ),
     )
     found: list[Found] = []
     steps: list[Step] = []
@@ -61,11 +74,26 @@ async def _left_to_us() -> list[Found]:
     return []
 
 
-def _local(task: Task, script: Script, width: int, height: int, scenes: list[int]) -> list[Found]:
+def _copier(task: Task) -> Copy:
+    """Copies clips in a child process: what was found anywhere is decoded there, where it can harm nobody."""
+
+    async def copy(source: Path, target: Path) -> Clip:
+        order = ClipOrder(str(source), str(target), least_side=LEAST_SIDE)
+        made = await child.run("clip", order, Copied, task)
+        return Clip(Path(made.path), made.width, made.height, made.length_s)
+
+    return copy
+
+
+def _local(
+    task: Task, script: Script, width: int, height: int, *, scenes: list[int], copy: Callable[[Path, Path], Clip]
+) -> list[Found]:
     seed = zlib.crc32(task.claim.video.encode())
     wanted = {"width": width, "height": height, "seed": seed}
     if own := task.settings.providers.picture_dir:
-        found = folder.find(script, Path(own), task.scratch, **wanted, checkpoint=task.checkpoint, scenes=scenes)
+        found = folder.find(
+            script, Path(own), task.scratch, **wanted, checkpoint=task.checkpoint, scenes=scenes, copy=copy
+        )
         if found:
             return found
     return backgrounds.make(script, task.scratch, **wanted, checkpoint=task.checkpoint, scenes=scenes)
@@ -79,7 +107,7 @@ def _stored(task: Task, found: list[Found]) -> tuple[Picture, ...]:
         pictures.append(
             Picture(
                 scene=one.scene,
-                kind="still",
+                kind=one.kind,
                 artifact=ref,
                 width=one.width,
                 height=one.height,

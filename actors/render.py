@@ -50,6 +50,8 @@ async def render(task: Task) -> Film:
     if rendered.fallback:
         metrics.RENDER_FALLBACKS.labels(rendered.fallback_cause).inc()
         _log.warning("render.fallback", encoder=rendered.encoder, cause=rendered.fallback_cause, why=rendered.fallback)
+    for note in rendered.notes:
+        _log.warning("render.note", note=note)
     if rendered.frames_found:
         _log.info("render.resumed", frames_found=rendered.frames_found, frames=rendered.frames)
     film = Film(

@@ -7,9 +7,9 @@ the folder that was given, which the caller owns. A paid one is an `Adapter`: it
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
@@ -21,7 +21,7 @@ Checkpoint = Callable[[], None]
 
 
 class Found(msgspec.Struct, frozen=True):
-    """A picture file for the scene with index `scene`; width and height in pixels."""
+    """A picture file, still or clip, for the scene with index `scene`; width and height in pixels, as it is shown."""
 
     scene: int
     path: Path
@@ -30,6 +30,21 @@ class Found(msgspec.Struct, frozen=True):
     #: Attribution to show and licence; empty for what is the user's own or was made here.
     credit: str = ""
     licence: str = ""
+    kind: Literal["still", "clip"] = "still"
+
+
+class Clip(msgspec.Struct, frozen=True):
+    """A plain copy of a clip: nothing in it but its moving picture; its size as it is shown."""
+
+    path: Path
+    width: int
+    height: int
+    length_s: float
+
+
+#: Makes a plain copy of the clip at the first path under the second one, whose suffix it chooses.
+#: Raises `PermanentError` when no film can show it.
+Copy = Callable[[Path, Path], Coroutine[Any, Any, Clip]]
 
 
 class Spoken(msgspec.Struct, frozen=True):
@@ -155,6 +170,15 @@ class Hit(msgspec.Struct, frozen=True):
         """The smallest one that fills a frame of this size without enlargement, else the largest there is."""
         fits = [one for one in self.renditions if one.width >= width and one.height >= height]
         return (fits or self.renditions[-1:])[0]
+
+    def clip_for(self, width: int, height: int) -> Rendition:
+        """The one that is nearest to a frame of this size: better a little smaller than four times too large."""
+
+        def unfit(one: Rendition) -> float:
+            scale = min(one.width / width, one.height / height)
+            return scale - 1 if scale >= 1 else 2 * (1 - scale)
+
+        return min(self.renditions, key=unfit)
 
 
 class Hits(msgspec.Struct, frozen=True):

@@ -1,4 +1,4 @@
-"""The child process: `python -m actors.rendering film ORDER.json` or `inspect ORDER.json`.
+"""The child process: `python -m actors.rendering film ORDER.json`, `inspect ORDER.json` or `clip ORDER.json`.
 
 Speaks in JSON lines on its standard output: `{"frame": n, "of": m}` at most every half second, and at the end
 `{"result": ...}` or, with exit code 1, `{"error": {"kind", "message", "hint"}}`; `{"out_of_memory": why}` when a card
@@ -25,7 +25,7 @@ from typing import Literal, NoReturn, TypeVar
 
 import msgspec
 
-from actors.rendering.order import RELEASE_GPU, FilmOrder, InspectionOrder, Problem
+from actors.rendering.order import RELEASE_GPU, ClipOrder, FilmOrder, InspectionOrder, Problem
 from schema.errors import PermanentError, RetryableError
 
 _PROGRESS_S = 0.5
@@ -73,7 +73,7 @@ def problem(error: Exception) -> Problem:
 def main(arguments: list[str]) -> int:
     """Carry out one order; the exit code comes back."""
     if len(arguments) != 2 or arguments[0] not in _VERBS:  # noqa: PLR2004 - verb and path
-        sys.stderr.write("usage: python -m actors.rendering film|inspect ORDER.json\n")
+        sys.stderr.write("usage: python -m actors.rendering film|inspect|clip ORDER.json\n")
         return 2
     _die_with_parent()
     stop = threading.Event()
@@ -112,7 +112,13 @@ def _inspect(order: Path, checkpoint: Callable[[], None], progress: Callable[[in
     return inspect(_read(order, InspectionOrder), checkpoint=checkpoint, progress=progress)
 
 
-_VERBS = {"film": _film, "inspect": _inspect}
+def _clip(order: Path, checkpoint: Callable[[], None], progress: Callable[[int, int], None]) -> msgspec.Struct:
+    from actors.rendering.copying import copy  # noqa: PLC0415 - likewise
+
+    return copy(_read(order, ClipOrder), checkpoint=checkpoint, progress=progress)
+
+
+_VERBS = {"film": _film, "inspect": _inspect, "clip": _clip}
 
 
 def _read(path: Path, kind: type[Order]) -> Order:

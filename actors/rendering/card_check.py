@@ -1,6 +1,6 @@
 """What the owner of a card runs, `./ytempire doctor --gpu`: the card against the CPU, frame by frame and as a film.
 
-Composes two seconds with everything in them (moving views, a crossfade, a caption) on both, compares single frames with
+Composes two seconds with everything in them (moving views, a wipe, a caption) on both, compares single frames with
 plain floating point, encodes on the card, decodes what came out and compares it with what the CPU composed. It measures
 speed, and judges none. Where a card has no encoder it is checked with the CPU's, as films are made there.
 
@@ -27,6 +27,7 @@ from actors.rendering.composing.card import CardError
 from actors.rendering.composing.compositor import Canvas, Compositor, Layer
 from actors.rendering.composing.cpu import CpuCompositor
 from actors.rendering.composing.gpu import GpuCompositor
+from actors.rendering.drawing.transitions import cover
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.encoding.parts import Part
 from actors.rendering.nv12 import Nv12, Patch, Pixels, patch
@@ -145,11 +146,11 @@ def _scene(compositor: Compositor) -> _Scene:
 
 
 def _layers(scene: _Scene, place: int, frames: int, fade: int) -> list[Layer]:
-    """One picture, a crossfade in the middle, the other; both moving all the time."""
-    progress, weight = place / frames, (place - frames // 2 + fade // 2) / fade
+    """One picture, a wipe in the middle, the other; both moving all the time."""
+    progress, taken = place / frames, (place - frames // 2 + fade // 2) / fade
     lower = Layer(scene.canvases[0], 1.02 + 0.12 * progress, 0.3 + 0.4 * progress, 0.5, 1.0)
-    upper = Layer(scene.canvases[1], 1.15 - 0.10 * progress, 0.6, 0.2 + 0.6 * progress, min(1.0, weight))
-    return [lower] if weight <= 0 else [upper] if weight >= 1 else [lower, upper]
+    upper = Layer(scene.canvases[1], 1.15 - 0.10 * progress, 0.6, 0.2 + 0.6 * progress, *cover("wipe_right", taken))
+    return [lower] if taken <= 0 else [upper] if taken >= 1 else [lower, upper]
 
 
 def _composed(scene: _Scene, place: int, frames: int, fade: int, words: Patch) -> Nv12:

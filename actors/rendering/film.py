@@ -17,7 +17,7 @@ import msgspec
 
 from actors.rendering import beside, styles
 from actors.rendering.backend import Way, Ways, ignore
-from actors.rendering.drawing import fonts, stills
+from actors.rendering.drawing import clips, fonts, interest
 from actors.rendering.drawing.captions import Captions, written
 from actors.rendering.drawing.cards import Cards
 from actors.rendering.drawing.sheet import Faces
@@ -28,9 +28,10 @@ from actors.rendering.encoding.parts import Part
 from actors.rendering.encoding.segments import Segments, key_of
 from actors.rendering.order import FilmOrder, Rendered
 from actors.rendering.planning.about import about
+from actors.rendering.planning.framing import Interest
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
-from actors.rendering.sound.soundtrack import music_of, soundtrack
+from actors.rendering.sound.soundtrack import finished, mixed, music_of
 from actors.rendering.sound.track import Track
 from actors.rendering.sound.voice import listen
 from schema.errors import PermanentError
@@ -67,10 +68,15 @@ def _render(
 ) -> Rendered:
     checkpoint()
     voice = listen(order.voice)
-    film = msgspec.structs.replace(plan(order, voice.duration_s), music=music_of(order))
+    usable = {
+        place: clips.scout(order.pictures[place])
+        for place, picture in enumerate(order.footage.pictures[: len(order.pictures)])
+        if picture.kind == "clip"
+    }
+    seen = [Interest() if place in usable else interest.find(path) for place, path in enumerate(order.pictures)]
+    film = msgspec.structs.replace(plan(order, voice.duration_s, seen, usable), music=music_of(order))
+    mix = mixed(film, voice, order)
     letters = _letters(film, order)
-    for path in order.pictures:
-        stills.check(path)
 
     def hears(frame: int) -> None:
         progress(frame, film.frames)
@@ -80,10 +86,12 @@ def _render(
         ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
         Ways(order.video, size, out_of_memory=out_of_memory) as ways,
     ):
-        way, mixed = ways.best(), mixer.submit(soundtrack, film, voice, order)
+        way, sound = ways.best(), mixer.submit(finished, mix, order.video)
         while True:
             try:
-                found = _make(order, film, letters, way, kept, sound=mixed, checkpoint=checkpoint, progress=hears)
+                found, notes = _make(
+                    order, film, letters, way, kept, sound=sound, checkpoint=checkpoint, progress=hears
+                )
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -99,6 +107,7 @@ def _render(
             ways.fallback,
             backend=way.name,
             fallback_cause=ways.cause,
+            notes=notes,
             frames_found=found,
         )
 
@@ -127,8 +136,11 @@ def _make(
     sound: Future[Track],
     checkpoint: Callable[[], None],
     progress: Callable[[int], None],
-) -> int:
-    """Encode in this way what is not there yet, and put the film together; returns how many frames were there."""
+) -> tuple[int, tuple[str, ...]]:
+    """Encode in this way what is not there yet, and put the film together.
+
+    Returns how many frames were there, and what is to be said of the pictures of the others.
+    """
 
     def check() -> None:
         checkpoint()
@@ -136,10 +148,11 @@ def _make(
             sound.result()  # a film without its sound need not be encoded to its end
 
     with Segments(kept, key_of(order, film, way.name, way.codec)) as segments:
-        found, flat = segments.reached, segments.flat_shots
+        found, flat, notes = segments.reached, segments.flat_shots, tuple[str, ...]()
         if found < film.frames:
             part = segments.part()
-            flat |= _shoot(order, film, letters, way, part, checkpoint=check, progress=progress)
+            flat_now, notes = _shoot(order, film, letters, way, part, checkpoint=check, progress=progress)
+            flat |= flat_now
             segments.add(part)
         # Before the film gets its name: a film that is there has a plan.
         seen = msgspec.structs.replace(film, flat_shots=tuple(sorted(flat)))
@@ -151,7 +164,7 @@ def _make(
         except UnfitError:
             segments.drop()
             raise
-    return found
+    return found, notes
 
 
 def _shoot(
@@ -163,8 +176,11 @@ def _shoot(
     *,
     checkpoint: Callable[[], None],
     progress: Callable[[int], None],
-) -> set[int]:
-    """Compose and encode in this way all frames from the part's first on; returns the flat shots among them."""
+) -> tuple[set[int], tuple[str, ...]]:
+    """Compose and encode in this way all frames from the part's first on; returns the flat shots among them.
+
+    And what is to be said of its pictures.
+    """
     style = styles.named(order.style, order.aspect)
     captions = Captions(film, style, letters[0], order.script.language)
     cards = Cards(film, style, letters[1])
@@ -179,7 +195,7 @@ def _shoot(
             writer.write(way.compositor.compose(shots.layers(frame), laid))
             writer.flat_shots = shots.flat
             progress(frame + 1)
-    return set(shots.flat)
+    return set(shots.flat), tuple(dict.fromkeys(shots.notes))
 
 
 def _letters(film: Plan, order: FilmOrder) -> tuple[fonts.Font, Faces]:

@@ -1,7 +1,7 @@
 """NV12, BT.709 limited: the one layout in which pictures, patches of text and frames meet.
 
-A frame is one allocation, luma above interleaved chroma at half size, because NVENC finds the chroma by the luma's
-pitch and height alone. All sizes are even. Nothing here resamples.
+Luma, and interleaved chroma at half size. A card's frame is one allocation, chroma right below luma, because NVENC
+finds it by the luma's pitch and height alone; libx264 takes two as well. All sizes are even. Nothing here resamples.
 """
 
 from __future__ import annotations

@@ -56,6 +56,8 @@ class Rendered(msgspec.Struct, frozen=True):
     #: What composed and encoded it (`gpu`, `gpu_libx264`, `cpu`), and one word for the fallback.
     backend: str = "cpu"
     fallback_cause: str = ""
+    #: What is to be said of its pictures, such as a clip that broke off.
+    notes: tuple[str, ...] = ()
     #: Frames that an earlier attempt had encoded.
     frames_found: int = 0
 
@@ -73,6 +75,24 @@ class InspectionOrder(msgspec.Struct, frozen=True):
     sheet_out: str = ""
     title: str = ""
     cost: str = ""
+
+
+class ClipOrder(msgspec.Struct, frozen=True):
+    """A clip of unknown origin to copy plainly. All paths are local; `out` gets the suffix of its container."""
+
+    source: str
+    out: str
+    #: Its shorter side has at least so many pixels.
+    least_side: int = 2
+
+
+class Copied(msgspec.Struct, frozen=True):
+    """A plain copy of a clip: its size as it is shown, and how long it can be."""
+
+    path: str
+    width: int
+    height: int
+    length_s: float
 
 
 class Inspection(msgspec.Struct, frozen=True):

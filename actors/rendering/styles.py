@@ -137,13 +137,3 @@ def named(name: str, aspect: Aspect) -> Style:
     told = tomllib.loads((_FOLDER / f"{name}.toml").read_text())
     own = {shape: told.pop(shape, {}) for shape in _LAYOUTS}
     return msgspec.convert(_LAYOUTS[aspect] | told | own[aspect], Style)
-
-
-_SHORT_SIDE = {"720p": 720, "1080p": 1080}
-
-
-def frame_size(aspect: Aspect, quality: str) -> tuple[int, int]:
-    """Width and height of a frame in pixels."""
-    short = _SHORT_SIDE[quality]
-    long = short * 16 // 9
-    return (long, short) if aspect == "16:9" else (short, long)

@@ -69,6 +69,10 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
         str, Meta(description="address of Pexels; where it is on loopback, files may come from there too")
     ] = "https://api.pexels.com"
 
+    clips: Annotated[
+        float, Meta(ge=0, le=1, description="share of a film's scenes that show a clip where one is found; 0: none")
+    ] = 0.5
+
     elevenlabs_api_key: Annotated[str, Meta(description="key of ElevenLabs")] = ""
     elevenlabs_base_url: Annotated[str, Meta(description="address of ElevenLabs")] = "https://api.elevenlabs.io"
     elevenlabs_model: Annotated[str, Meta(description="model that speaks")] = "eleven_multilingual_v2"

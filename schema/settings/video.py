@@ -13,9 +13,10 @@ from schema.modes import Bundle
 class Video(msgspec.Struct, frozen=True, kw_only=True):
     """Size, rate, bitrate, loudness and the thresholds of the quality check."""
 
-    video_quality: Annotated[Literal["720p", "1080p"], Meta(description="short side of the frame; 720p or 1080p")] = (
-        "1080p"
-    )
+    video_quality: Annotated[
+        Literal["720p", "1080p", "1440p", "2160p"],
+        Meta(description="short side of the frame; 720p, 1080p, 1440p or 2160p"),
+    ] = "1080p"
     fps: Annotated[int, Meta(ge=10, le=60, description="frames a second")] = 30
     crf: Annotated[
         int, Meta(ge=0, le=51, description="constant rate factor of libx264; lower is better and larger")

@@ -15,7 +15,7 @@ import contextlib
 import ctypes
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -74,6 +74,18 @@ class Card:
         with self.here():
             copy = self._cupy.empty(pixels.shape, np.uint8)
             copy.set(np.ascontiguousarray(pixels))
+        return copy
+
+    def lift(self, fill: Callable[[Pixels], None], shape: tuple[int, int]) -> Any:  # noqa: ANN401 - a cupy array
+        """What `fill` writes, on the card: written into pinned memory and copied from there, done when this returns."""
+        with self.here():
+            size_bytes = shape[0] * shape[1]
+            pinned = self._cupy.cuda.alloc_pinned_memory(size_bytes)
+            here = np.frombuffer(pinned, np.uint8, size_bytes).reshape(shape)
+            fill(here)
+            copy = self._cupy.empty(shape, np.uint8)
+            copy.set(here)
+            self.stream.synchronize()  # the pool may give the pinned memory to somebody else
         return copy
 
     def launch(self, frame: NDArray[np.void], out: Any, size: tuple[int, int], pitch: int) -> None:  # noqa: ANN401 - a cupy array

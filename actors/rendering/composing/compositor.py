@@ -15,10 +15,18 @@ import numpy as np
 from actors.rendering.nv12 import Nv12, Patch, Pixels
 
 
+class Fills(Protocol):
+    """A moving picture at one moment, in the size of the frame."""
+
+    def fill(self, target: Nv12) -> None:
+        """Write all of it into these planes."""
+        ...
+
+
 class Canvas(NamedTuple):
     """A prepared picture; `width` and `height` are those of the picture in it, without what was put around."""
 
-    #: As its compositor holds it: NV12 in memory, or RGB on a card.
+    #: As its compositor holds it: NV12 in memory, or RGB on a card; of a moving one, what its `moving` made of it.
     picture: Any
     width: int
     height: int
@@ -27,14 +35,21 @@ class Canvas(NamedTuple):
 
 
 class Layer(NamedTuple):
-    """A picture as one frame shows it: zoom 1 shows all of it, `x` and `y` place the view in the room left (0 to 1)."""
+    """A picture as one frame shows it: zoom 1 shows all of it, `x` and `y` place the view in the room left (0 to 1).
+
+    At a place (u, v) of the frame, from (0, 0) in the upper left corner to (1, 1) in the lower right one, it covers
+    what is below by `weight + across * u + down * v`, held between 0 and 1: a crossfade has no slope, a wipe's edge is
+    one over the slope wide.
+    """
 
     canvas: Canvas
     zoom: float
     x: float
     y: float
-    #: How much of it covers the layer below, 0 to 1.
+    #: How much of it covers the layer below; between 0 and 1 where there is no slope.
     weight: float
+    across: float = 0.0
+    down: float = 0.0
 
     def view(self, width: int, height: int) -> tuple[float, float, float]:
         """Scale, left and top of the view that a frame of this size has, in pixels of the picture."""
@@ -52,6 +67,10 @@ class Compositor(Protocol):
 
     def prepare(self, rgb: Pixels) -> Canvas:
         """The picture, ready to be shown by many frames."""
+        ...
+
+    def moving(self, picture: Fills) -> Canvas:
+        """What a moving picture shows now, for the next frame only: all of it, unmoved, zoom 1."""
         ...
 
     def compose(self, layers: Sequence[Layer], patches: Sequence[tuple[Patch, float]]) -> Nv12:

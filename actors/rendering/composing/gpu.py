@@ -1,8 +1,9 @@
 """The compositor on a graphics card: one kernel makes a frame of RGB pictures and patches, NV12 in one allocation.
 
 Pictures go up once, patches once while they are shown; a frame costs one launch and no copy (or one, to pinned memory,
-where it is to be encoded on the CPU). What a view shows is what composing/cpu.py shows: the same rectangle of the same
-picture, but in RGB, so that colours are mixed before they lose their sharpness to chroma.
+where it is to be encoded on the CPU). Clips are decoded on the CPU, and each of their frames goes up. What a view shows
+is what composing/cpu.py shows: the same rectangle of the same picture, but in RGB, so that colours are mixed before
+they lose their sharpness to chroma.
 
 Checked without a card: the kernel compiles for every kind of card, its arithmetic equals reference.py within one level
 (of 255), this file runs as it is on a card that is played (tests/fakes/card), which counts the copies. Not checked: a
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import av
 import cv2
@@ -22,7 +23,7 @@ import numpy as np
 from av.video.frame import CudaContext
 
 from actors.rendering.composing.card import Card
-from actors.rendering.composing.compositor import Canvas, Layer, slope
+from actors.rendering.composing.compositor import Canvas, Fills, Layer, slope
 from actors.rendering.composing.ring import Ring
 from actors.rendering.nv12 import BT709, LIMITED, Nv12, Patch, Pixels, planes_of, video_frame
 from actors.rendering.planning.framing import LARGEST_ZOOM
@@ -31,9 +32,9 @@ from actors.rendering.planning.framing import LARGEST_ZOOM
 MAX_LAYERS: Final = 4
 MAX_PATCHES: Final = 6
 LAYER: Final = np.dtype(
-    [("pixels", "<u8")]
-    + [(name, "<f4") for name in ("scale", "left", "top", "weight")]
-    + [("width", "<i4"), ("height", "<i4")],
+    [(name, "<u8") for name in ("pixels", "luma", "chroma")]
+    + [(name, "<f4") for name in ("scale", "left", "top", "weight", "across", "down")]
+    + [(name, "<i4") for name in ("width", "height", "pitch")],
     align=True,
 )
 PATCH: Final = np.dtype(
@@ -48,6 +49,12 @@ FRAME: Final = np.dtype(
 )
 #: Patches kept on the card: those of a frame, and those that come back.
 _PATCHES_KEPT: Final = 8
+
+
+class _Moving(NamedTuple):
+    """One frame of a moving picture, NV12 in one allocation without gaps."""
+
+    whole: Any
 
 
 class GpuCompositor:
@@ -73,6 +80,15 @@ class GpuCompositor:
         luma = cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY).astype(np.uint8, copy=False)
         return Canvas(self._card.upload(padded), width, height, slope(luma))
 
+    def moving(self, picture: Fills) -> Canvas:
+        """NV12 on the card, by way of pinned memory: it was decoded on the CPU. 3.1 MB for a frame at 1080p."""
+        width, height = self._size
+
+        def fill(whole: Pixels) -> None:
+            picture.fill(planes_of(whole, width))
+
+        return Canvas(_Moving(self._card.lift(fill, (height * 3 // 2, width))), width, height, 0.0)
+
     def compose(self, layers: Sequence[Layer], patches: Sequence[tuple[Patch, float]]) -> Nv12:
         """A new frame; where it stays on the card, it is done when the card's stream has come to it."""
         if not 0 < len(layers) <= MAX_LAYERS or len(patches) > MAX_PATCHES:
@@ -83,8 +99,13 @@ class GpuCompositor:
         for place, layer in enumerate(layers):
             canvas = layer.canvas
             scale, left, top = layer.view(*self._size)
-            view = (scale, left, top, layer.weight)
-            frame["layers"][0, place] = (canvas.picture.data.ptr, *view, canvas.width, canvas.height)
+            cover = (layer.weight, layer.across / self._size[0], layer.down / self._size[1])
+            frame["layers"][0, place] = (
+                *_addresses(canvas),
+                *(scale, left, top),
+                *cover,
+                *(canvas.width, canvas.height, canvas.width),
+            )
         for place, (patch, opacity) in enumerate(patches):
             luma, chroma = self._uploaded(patch)
             height, width = patch.colour.y.shape
@@ -117,3 +138,11 @@ class GpuCompositor:
                 self._patches.popitem(last=False)
         self._patches.move_to_end(key)
         return self._patches[key][1:]
+
+
+def _addresses(canvas: Canvas) -> tuple[int, int, int]:
+    """Where the kernel finds the picture: its RGB, or else its luma and its chroma."""
+    if isinstance(canvas.picture, _Moving):
+        luma: int = canvas.picture.whole.data.ptr
+        return 0, luma, luma + canvas.width * canvas.height
+    return canvas.picture.data.ptr, 0, 0

@@ -1,4 +1,4 @@
-// One frame in one pass: each layer is looked at through its view (bilinear), laid over the one below by its weight,
+// One frame in one pass: each layer is looked at through its view (bilinear), laid over the one below by its cover,
 // turned from RGB to NV12 (BT.709, limited), and covered by the patches. One thread makes 2 x 2 pixels: four of luma,
 // one of chroma. Nothing is rounded before the end, so a level (of 255) is what the result may differ by from any
 // other exact way. The structs are described once more in gpu.py; a test holds the two equal.
@@ -8,12 +8,16 @@
 #define MAX_LAYERS 4
 #define MAX_PATCHES 6
 
-// A prepared picture, RGB and one byte of padding, rows without a gap. Output pixel X shows source left + (X + 1/2) *
-// scale - 1/2; beyond the edges their pixels go on. `width` and `height` are at least 2.
+// A prepared picture, RGB and one byte of padding, rows without a gap; or, where `luma` is not null, a moving one in NV12
+// of BT.709, limited, as a decoder leaves it: rows of `pitch` bytes, `width` and `height` even. Output pixel X shows source left + (X + 1/2) *
+// scale - 1/2; beyond the edges their pixels go on. `width` and `height` are at least 2. It covers the layer below by
+// weight + (X + 1/2) * across + (Y + 1/2) * down, between 0 and 1.
 struct Layer {
     const uchar4* pixels;
-    float scale, left, top, weight;
-    int width, height;
+    const unsigned char* luma;
+    const uchar2* chroma;
+    float scale, left, top, weight, across, down;
+    int width, height, pitch;
 };
 
 // Colour, multiplied by its alpha, and how much shows through (255: all of it): luma has both for each pixel, chroma U,
@@ -48,6 +52,38 @@ __device__ __forceinline__ float3 seen(const Layer& layer, int column, int row) 
                        a.z * wa + b.z * wb + c.z * wc + d.z * wd);
 }
 
+// The same of a moving picture. Its colours are not held to what RGB can show, so that unmoved ones come out as they went
+// in; all pixels of a 2 x 2 have the chroma of its middle.
+__device__ __forceinline__ float3 filmed(const Layer& layer, int column, int row) {
+    float x = between(layer.left + (column + .5f) * layer.scale - .5f, 0.f, (float)(layer.width - 1));
+    float y = between(layer.top + (row + .5f) * layer.scale - .5f, 0.f, (float)(layer.height - 1));
+    int left = min((int)x, layer.width - 2), top = min((int)y, layer.height - 2);
+    x -= left;
+    y -= top;
+    const unsigned char* at = layer.luma + (size_t)top * layer.pitch + left;
+    const float grey = ((at[0] * (1 - x) + at[1] * x) * (1 - y) + (at[layer.pitch] * (1 - x) + at[layer.pitch + 1] * x) * y -
+                        16.f) * (255.f / 219.f);
+    const int columns = layer.width / 2, rows = layer.height / 2;
+    float u = between(layer.left * .5f + (column / 2 + .5f) * layer.scale - .5f, 0.f, (float)(columns - 1));
+    float v = between(layer.top * .5f + (row / 2 + .5f) * layer.scale - .5f, 0.f, (float)(rows - 1));
+    left = (int)u;
+    top = (int)v;
+    u -= left;
+    v -= top;
+    const int right = min(left + 1, columns - 1), below = min(top + 1, rows - 1), pitch = layer.pitch / 2;
+    const uchar2 a = layer.chroma[(size_t)top * pitch + left], b = layer.chroma[(size_t)top * pitch + right];
+    const uchar2 c = layer.chroma[(size_t)below * pitch + left], d = layer.chroma[(size_t)below * pitch + right];
+    const float wa = (1 - u) * (1 - v), wb = u * (1 - v), wc = (1 - u) * v, wd = u * v;
+    const float blue = (a.x * wa + b.x * wb + c.x * wc + d.x * wd - 128.f) * (255.f / 224.f);
+    const float red = (a.y * wa + b.y * wb + c.y * wc + d.y * wd - 128.f) * (255.f / 224.f);
+    return make_float3(grey + 1.5748f * red, grey - (.2126f * 1.5748f * red + .0722f * 1.8556f * blue) * (1.f / .7152f),
+                       grey + 1.8556f * blue);
+}
+
+__device__ __forceinline__ float cover(const Layer& layer, int column, int row) {
+    return between(layer.weight + (column + .5f) * layer.across + (row + .5f) * layer.down, 0.f, 1.f);
+}
+
 __device__ __forceinline__ float laid(float under, float colour, float through, float opacity) {
     return under * (1.f - opacity * (1.f - through * (1.f / 255.f))) + opacity * colour;
 }
@@ -65,8 +101,9 @@ extern "C" __global__ void compose_nv12(const __grid_constant__ Frame frame, uns
         for (int i = 0; i < 2; i++) {
             float3 rgb = make_float3(0.f, 0.f, 0.f);
             for (int n = 0; n < frame.layer_count; n++) {
-                const float3 top = seen(frame.layers[n], x + i, y + j);
-                const float weight = n == 0 ? 1.f : frame.layers[n].weight;
+                const Layer& layer = frame.layers[n];
+                const float3 top = layer.luma ? filmed(layer, x + i, y + j) : seen(layer, x + i, y + j);
+                const float weight = n == 0 ? 1.f : cover(layer, x + i, y + j);
                 rgb.x += (top.x - rgb.x) * weight;
                 rgb.y += (top.y - rgb.y) * weight;
                 rgb.z += (top.z - rgb.z) * weight;

@@ -1,6 +1,6 @@
 """What a frame should be, in plain floating point: what the card's kernel, and the card itself, are compared with.
 
-The same view, crossfade, patches and colours as in kernel.cu, written once more and differently, with nothing rounded
+The same view, covers, patches and colours as in kernel.cu, written once more and differently, with nothing rounded
 before the end. Some hundred times slower than either compositor: for tests and for `doctor --gpu`, never for a film.
 """
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.rendering.composing.compositor import Layer
-from actors.rendering.nv12 import Patch, Pixels
+from actors.rendering.nv12 import Nv12, Patch, Pixels
 
 Floats = NDArray[np.float64]
 
@@ -26,13 +26,20 @@ class Exact(NamedTuple):
 
 
 def compose(
-    layers: Sequence[tuple[Layer, Pixels]], patches: Sequence[tuple[Patch, float]], width: int, height: int
+    layers: Sequence[tuple[Layer, Pixels | Nv12]], patches: Sequence[tuple[Patch, float]], width: int, height: int
 ) -> Exact:
-    """The frame of these layers, each with the RGB pixels of its canvas, and patches with their opacity."""
+    """The frame of these layers, each with its picture, and patches with their opacity.
+
+    A still is the RGB pixels of its canvas; a moving picture NV12 in the frame's size, shown as it is.
+    """
     rgb = np.zeros((height, width, 3))
     for place, (layer, pixels) in enumerate(layers):
-        weight = layer.weight if place else 1.0
-        rgb = (1 - weight) * rgb + weight * _seen(pixels, *layer.view(width, height), (width, height))
+        weight = _cover(layer, width, height) if place else 1.0
+        if isinstance(pixels, Nv12):
+            seen = _filmed(pixels)
+        else:
+            seen = _seen(pixels, *layer.view(width, height), (width, height))
+        rgb = (1 - weight) * rgb + weight * seen
     grey = rgb @ (0.2126, 0.7152, 0.0722)
     quarter = rgb.reshape(height // 2, 2, width // 2, 2, 3).mean((1, 3))
     grey_quarter = quarter @ (0.2126, 0.7152, 0.0722)
@@ -48,6 +55,21 @@ def compose(
             under *= 1 - opacity + opacity * (through / 255.0)
             under += opacity * colour.astype(np.float64)
     return exact
+
+
+def _filmed(picture: Nv12) -> Floats:
+    """A frame of a moving picture in RGB, where it may be more or less than can be shown."""
+    blue, red = np.moveaxis((np.repeat(np.repeat(picture.uv, 2, axis=0), 2, axis=1) - 128.0) * 255 / 224, 2, 0)
+    grey = (picture.y - 16.0) * 255 / 219
+    green = grey - (0.2126 * 1.5748 * red + 0.0722 * 1.8556 * blue) / 0.7152
+    return np.stack([grey + 1.5748 * red, green, grey + 1.8556 * blue], axis=-1)
+
+
+def _cover(layer: Layer, width: int, height: int) -> Floats:
+    """How much the layer covers at each pixel, (height, width, 1)."""
+    down, across = np.mgrid[0.5:height, 0.5:width] / np.array([height, width])[:, None, None]
+    cover = layer.weight + layer.across * across + layer.down * down
+    return np.asarray(np.clip(cover, 0.0, 1.0))[..., None]
 
 
 def _seen(pixels: Pixels, scale: float, left: float, top: float, size: tuple[int, int]) -> Floats:

@@ -62,8 +62,9 @@ def _ruled(set_: Block, size_px: float, sheet: Sheet) -> Drawn:
     fine, below = max(2, sheet.bar // 4 * 2), at[1] + set_.height + 0.55 * size_px
     long = max(set_.width, 2.4 * size_px)
     right, bottom = sheet.left + long + size_px, below + size_px
-    down, across = np.ogrid[: min(round(2.2 * bottom), sheet.size[1]), : min(round(1.5 * right), sheet.size[0])]
-    beyond = np.hypot(np.maximum(across / right - 1, 0) / 0.5, np.maximum(down / bottom - 1, 0) / 1.2)
+    wide, tall = 9 * size_px, 5 * size_px
+    down, across = np.ogrid[: min(round(bottom + tall), sheet.size[1]), : min(round(right + wide), sheet.size[0])]
+    beyond = np.hypot(np.maximum(across - right, 0) / wide, np.maximum(down - bottom, 0) / tall)
     dark = ground(eased(np.asarray(1 - beyond, np.float32)) * np.float32(_SHADOW), style.scrim)
     line = sheet.rule(sheet.left, below, long, fine, style.accent)
     parts = (Part(dark), Part(letters, down=0.3 * size_px), Part(line, after_s=0.1, grows="left"))

@@ -29,8 +29,10 @@ def ground(alpha: Alpha, colour: Colour, left: int = 0, top: int = 0) -> Patch:
     """A patch of one colour with this alpha; its sides and place are rounded down to even ones."""
     rows, columns = (length // 2 * 2 for length in alpha.shape)
     alpha = alpha[:rows, :columns]
-    noise = np.random.default_rng(0).random(alpha.shape, np.float32)
-    covered = np.minimum(alpha * _OPAQUE + noise * (alpha > 0), _OPAQUE).astype(np.uint8)
+    levels = np.random.default_rng(0).random(alpha.shape, np.float32)
+    levels *= alpha > 0
+    levels += alpha * np.float32(_OPAQUE)
+    covered = np.minimum(levels, _OPAQUE, out=levels).astype(np.uint8)
     halved = cv2.resize(alpha, (columns // 2, rows // 2), interpolation=cv2.INTER_AREA)
     half = np.rint(np.clip(halved, 0, 1) * _OPAQUE).astype(np.uint8)
     plain = patch(np.full((2, 2, 4), (*colour, _OPAQUE), np.uint8), 0, 0).colour
@@ -101,5 +103,5 @@ def _window(part: Patch, left: int, top: int, width: int, height: int) -> Patch:
 
 
 def _times(covered: Pixels, level: float) -> Pixels:
-    product: Pixels = np.rint(covered * np.float32(level / _OPAQUE)).astype(np.uint8)
-    return product
+    table = np.rint(np.arange(_OPAQUE + 1) * (level / _OPAQUE)).astype(np.uint8)
+    return cv2.LUT(covered, table).astype(np.uint8, copy=False)

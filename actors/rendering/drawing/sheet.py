@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+import cv2
 import numpy as np
 from PIL import Image
 
@@ -23,6 +24,7 @@ MOST_PARTS: Final = 4
 #: The alpha that shadows reach behind letters: white on white then still has 4.5 to 1, with some to spare.
 _BEHIND_LETTERS: Final = 0.78
 _PAPER: Final = 0.96
+_COARSE: Final = 8
 #: A 9:16 player has its buttons at the right, by the width.
 _BUTTONS: Final = 0.12
 
@@ -103,9 +105,9 @@ class Sheet:
 
     def shadow(self, fall: Alpha, shape: Alpha, size_px: float) -> Patch:
         """A ground with this fall of its alpha, and enough of it close around the letters."""
-        close = halo(shape, size_px, _BEHIND_LETTERS)
-        alpha = 1 - (1 - np.broadcast_to(fall, close.shape) * self.style.title_scrim_alpha) * (1 - close)
-        return ground(np.asarray(alpha, np.float32), self.style.scrim)
+        alpha = 1 - halo(shape, size_px, _BEHIND_LETTERS)
+        alpha *= 1 - fall * np.float32(self.style.title_scrim_alpha)
+        return ground(np.subtract(1, alpha, out=alpha), self.style.scrim)
 
 
 def captions_top(plan: Plan, style: Style) -> float:
@@ -132,7 +134,10 @@ def eased(share: Alpha) -> Alpha:
 
 def vignette(sheet: Sheet, middle: float, set_: Block) -> Alpha:
     """How far a picture is darkened around something set at this height: most in the middle, a third at the edges."""
-    across, down = sheet.grid()
-    wide, tall = set_.width * 0.5 + 0.30 * sheet.plan.width, set_.height * 0.5 + 0.34 * sheet.plan.height
-    away = np.hypot((across - sheet.plan.width / 2) / wide, (down - middle) / tall)
-    return np.float32(0.34) + np.float32(0.66) * eased(np.asarray(1.25 - away, np.float32))
+    size = (sheet.plan.width, sheet.plan.height)
+    wide, tall = set_.width * 0.5 + 0.30 * size[0], set_.height * 0.5 + 0.34 * size[1]
+    # It is smooth, so it is made small.
+    down, across = np.ogrid[: size[1] // _COARSE, : size[0] // _COARSE]
+    away = np.hypot(((across + 0.5) * _COARSE - size[0] / 2) / wide, ((down + 0.5) * _COARSE - middle) / tall)
+    alpha = np.float32(0.34) + np.float32(0.66) * eased(np.asarray(1.25 - away, np.float32))
+    return np.asarray(cv2.resize(alpha, size, interpolation=cv2.INTER_LINEAR), np.float32)

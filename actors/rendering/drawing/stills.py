@@ -16,12 +16,11 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from actors.rendering.nv12 import Pixels
+from actors.rendering.planning.framing import Interest, cut
 from schema.errors import PermanentError
 
 LARGEST_MEGAPIXELS = 100
 _BEHIND = (16, 16, 16)
-#: Which part of a picture that is too tall is kept: heads are rather above the middle.
-_UPPER = 0.4
 _TRANSPARENT = ("RGBA", "LA", "PA", "P")
 
 # Pillow warns at its own limit, for the whole process; ours is checked below, before anything is decoded.
@@ -34,11 +33,27 @@ def check(path: str) -> None:
         pass
 
 
-def load(path: str, width: int, height: int) -> Pixels:
-    """The picture cut to the shape of (width, height) and resampled to it, RGB.
+def load(path: str, width: int, height: int, focus: tuple[float, float] = (0.5, 0.4)) -> Pixels:
+    """The picture cut to the shape of (width, height), with the focus in it, and resampled to that, RGB.
 
     Raises PermanentError, naming the file, when it cannot be decoded.
     """
+    return _sized(_cut(_decoded(path, width, height), width / height, focus), width, height)
+
+
+def thumbnail(path: str, side: int) -> tuple[Pixels, float]:
+    """All of the picture, its longer side so long, RGB; and its width by its height. Of a JPEG only a part is decoded.
+
+    Raises PermanentError, naming the file, when it is not a picture, larger than 100 megapixels or cannot be decoded.
+    """
+    pixels = _decoded(path, side, side)
+    height, width = pixels.shape[:2]
+    scale = side / max(width, height)
+    return _sized(pixels, max(8, round(width * scale)), max(8, round(height * scale))), width / height
+
+
+def _decoded(path: str, width: int, height: int) -> Pixels:
+    """The picture, upright, at least of this size if it is."""
     with _opened(path) as image:
         try:
             # A JPEG is decoded at the smallest of its scales that is still large enough.
@@ -48,10 +63,9 @@ def load(path: str, width: int, height: int) -> Pixels:
                 clear = upright.convert("RGBA")
                 upright = Image.new("RGB", clear.size, _BEHIND)
                 upright.paste(clear, mask=clear.getchannel("A"))
-            pixels = np.asarray(upright.convert("RGB"))
+            return np.asarray(upright.convert("RGB"))
         except (OSError, ValueError, SyntaxError) as error:
             raise PermanentError(f"the picture {Path(path).name} cannot be decoded: {error}") from error
-    return _sized(_cut(pixels, width / height), width, height)
 
 
 @contextmanager
@@ -77,12 +91,13 @@ def _is_sideways(image: Image.Image) -> bool:
     return int(image.getexif().get(orientation, 1)) > 4  # noqa: PLR2004 - 5 to 8 exchange width and height
 
 
-def _cut(pixels: Pixels, shape: float) -> Pixels:
-    """The largest part of the picture with this ratio of width to height."""
+def _cut(pixels: Pixels, shape: float, focus: tuple[float, float]) -> Pixels:
+    """The largest part of the picture with this ratio of width to height, as framing.py has it."""
     height, width = pixels.shape[:2]
-    wide, tall = min(width, round(height * shape)), min(height, round(width / shape))
-    left, top = (width - wide) // 2, round((height - tall) * _UPPER)
-    return pixels[top : top + max(tall, 1), left : left + max(wide, 1)]
+    left, top, wide, tall = cut(Interest(*focus, shape=width / height), shape)
+    first_x, first_y = round(left * width), round(top * height)
+    columns, rows = max(round(wide * width), 1), max(round(tall * height), 1)
+    return pixels[first_y : first_y + rows, first_x : first_x + columns]
 
 
 def _sized(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -57,7 +57,7 @@ def thumbnail(film: Plan, picture: Path, style: Style, font: Font) -> Pixels:
     """RGB, 1280 x 720 or upright; `font` is the style's for titles, and has the film's own title's letters."""
     upright = film.height > film.width
     size = (_SHORT_SIDE, _LONG_SIDE) if upright else (_LONG_SIDE, _SHORT_SIDE)
-    large = stills.load(str(picture), *(round(side * _CLOSER) for side in size))
+    large = stills.load(str(picture), round(size[0] * _CLOSER), round(size[1] * _CLOSER))
     room, seen = _composed(large, size)
     seen = _graded(seen)
     title = next((card.text for card in film.cards if card.kind == "title"), "")

@@ -37,7 +37,7 @@ def _side(text: str, sheet: Sheet) -> list[Part]:
         fall = eased((over - across) / over)
     else:
         over = top + set_.height + 0.30 * plan.height
-        fall = eased((over - down) / over) + 0 * across
+        fall = eased((over - down) / over)
     dark = sheet.shadow(fall, shape, set_.size_px)
     bar = sheet.rule(sheet.left, top - gap - sheet.bar, set_.size_px * 0.92, sheet.bar, style.accent)
     return [Part(dark), Part(bar, grows="left"), *coming(lines, sheet)]
@@ -50,9 +50,9 @@ def _lower(text: str, sheet: Sheet) -> list[Part]:
     fine, gap = max(2, sheet.bar // 4 * 2), 0.42 * set_.size_px
     top = sheet.bottom - 0.3 * set_.size_px - set_.height
     lines, shape = sheet.lines(set_, (sheet.left, top), 2, style.text)
-    across, down = sheet.grid()
+    _, down = sheet.grid()
     start = top - gap - 0.40 * plan.height
-    fall = eased((down - start) / (plan.height - start) * 1.15) + 0 * across
+    fall = eased((down - start) / (plan.height - start) * 1.15)
     dark = sheet.shadow(fall, shape, set_.size_px)
     line = sheet.rule(sheet.left, top - gap - fine, min(set_.width, 0.34 * plan.width), fine, style.accent)
     return [Part(dark), Part(line, grows="left"), *coming(lines, sheet, 0.05)]

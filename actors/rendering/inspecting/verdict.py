@@ -34,6 +34,8 @@ _READING_DB = 0.05
 _FADING_S = 0.1
 #: Music rises from nothing and fades to it, seconds.
 _RISING_S, _FADED_S = 0.3, 1.0
+#: Music that is set softer than this may count as silence, LUFS.
+_AUDIBLE_LUFS = -40.0
 
 
 def inspect(
@@ -104,7 +106,7 @@ def _pictures(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[F
 
 def _sound(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Finding]:
     video, heard = order.video, found.loudness
-    yield _longest("silence", found.silent, _quiet(plan), video.silence_max_s)
+    yield _longest("silence", found.silent, _quiet(plan, video), video.silence_max_s)
     off = abs(heard.lufs - video.loudness_lufs)
     allowed = f"{video.loudness_lufs:g} LUFS, give or take {video.loudness_tolerance_lu:g}"
     yield Finding("loudness", off <= video.loudness_tolerance_lu + _READING_DB, f"{heard.lufs:.2f} LUFS", allowed)
@@ -112,9 +114,9 @@ def _sound(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Find
     yield Finding("true peak", low, f"{heard.peak_dbtp:.2f} dBTP", f"at most {video.true_peak_dbtp:g} dBTP")
 
 
-def _quiet(plan: Plan) -> list[Span]:
+def _quiet(plan: Plan, video: Video) -> list[Span]:
     """Where nothing need be heard. With music that was made for it, a film is silent only as it begins and ends."""
-    if plan.music.startswith("made:"):
+    if plan.music.startswith("made:") and video.loudness_lufs - video.music_lu >= _AUDIBLE_LUFS:
         return [(0.0, _RISING_S), (plan.duration_s - _FADED_S, plan.duration_s)]
     return [(pause.start_s - _FADING_S, pause.end_s + _FADING_S) for pause in plan.silences]
 

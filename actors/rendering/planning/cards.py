@@ -81,7 +81,8 @@ def _credits(order: FilmOrder, shots: Sequence[Shot], span: tuple[int, int]) -> 
         stays = shots[place + 1].first if place + 1 < len(shots) else shot.end
         last = min(first + round(_CREDIT_S * fps), stays, span[1])
         credit = credited(pictures[shot.picture].credit)
-        if credit and last - first >= fps * _LEAST_S:
+        said = bool(found) and found[-1].text == credit
+        if credit and not said and last - first >= fps * _LEAST_S:
             found.append(Card("credit", credit, first, last))
     return found
 

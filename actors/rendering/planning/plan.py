@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from actors.rendering.planning.clipping import Part
 from actors.rendering.planning.framing import Move
 
 #: How a shot takes over from the one before; the last four name where the edge goes.
@@ -17,7 +18,7 @@ Transition = Literal["cut", "fade", "wipe_left", "wipe_right", "wipe_up", "wipe_
 
 
 class Shot(msgspec.Struct, frozen=True):
-    """One picture and its move; fades in over its first `fade` frames, while the shot before is still there."""
+    """One picture and its move; takes over in its first `fade` frames, while the shot before is still there."""
 
     #: Index into the order's pictures.
     picture: int
@@ -27,6 +28,10 @@ class Shot(msgspec.Struct, frozen=True):
     fade: int
     move: Move
     transition: Transition = "fade"
+    #: What matters in the picture, from (0, 0) in its upper left corner to (1, 1); kept where it must be cut.
+    focus: tuple[float, float] = (0.5, 0.4)
+    #: What it shows of its clip; None where the picture is a still.
+    part: Part | None = None
 
 
 class Caption(msgspec.Struct, frozen=True):

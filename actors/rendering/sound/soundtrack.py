@@ -1,4 +1,4 @@
-"""From an order, its plan and its voice to the finished track of sound."""
+"""From an order, its plan and its voice to the finished track of sound; what cannot be played is refused before."""
 
 from __future__ import annotations
 
@@ -11,22 +11,26 @@ from actors.rendering.sound.mixing import Bed, Mix
 from actors.rendering.sound.moods import mood
 from actors.rendering.sound.track import Track
 from actors.rendering.sound.voice import Voice
+from schema.settings.video import Video
 
 
-def soundtrack(plan: Plan, voice: Voice, order: FilmOrder) -> Track:
-    """The sound of this film: the voice, the bed its style or the settings ask for, mastered and encoded.
+def mixed(plan: Plan, voice: Voice, order: FilmOrder) -> Mix:
+    """The voice and the bed that the plan names, ready to be mastered.
 
     Raises PermanentError, naming the file, when the user's own music cannot be used.
     """
-    video = order.video
-    mix = Mix(
+    return Mix(
         voice,
         _bed(plan, order),
         start_s=plan.voice_start_s,
         duration_s=plan.duration_s,
-        target_lufs=video.loudness_lufs,
-        music_lu=video.music_lu,
+        target_lufs=order.video.loudness_lufs,
+        music_lu=order.video.music_lu,
     )
+
+
+def finished(mix: Mix, video: Video) -> Track:
+    """The track for the muxer, as loud as the settings say: half a second of CPU for 24 s of film."""
     return mastered(mix, video.loudness_lufs, video.true_peak_dbtp, video.audio_bitrate).track
 
 

@@ -32,11 +32,11 @@ class Track:
 
     def __init__(self, data: bytes) -> None:
         """`data` is an MP4 with one track of AAC, as `encoded` makes it."""
-        self._data = data
+        self.data = data
 
     def open(self) -> InputContainer:
         """The track to copy from: its one stream is a template, and demuxing it gives its packets. Close it."""
-        return av.open(io.BytesIO(self._data), "r")
+        return av.open(io.BytesIO(self.data), "r")
 
     def packets(self) -> Iterator[av.Packet[AudioStream]]:
         """The packets in their order, the first one before 0: the encoder's priming."""

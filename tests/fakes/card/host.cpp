@@ -33,7 +33,7 @@ extern "C" void launch(int grid_x, int grid_y, int block_x, int block_y, const F
 // Sizes and places of the structs, as the C++ compiler lays them out.
 extern "C" {
 int described[] = {
-    sizeof(Layer), offsetof(Layer, scale), offsetof(Layer, weight), offsetof(Layer, width),
+    sizeof(Layer), offsetof(Layer, luma), offsetof(Layer, scale), offsetof(Layer, weight), offsetof(Layer, pitch),
     sizeof(Patch), offsetof(Patch, chroma), offsetof(Patch, left), offsetof(Patch, opacity),
     sizeof(Frame), offsetof(Frame, patches), offsetof(Frame, layer_count), offsetof(Frame, patch_count),
 };

@@ -115,6 +115,19 @@ def test_an_upright_film_with_less_bitrate_passes_its_inspection(tmp_path: Path)
     assert [finding for finding in verdict.findings if not finding.passed] == []
 
 
+@pytest.mark.parametrize("music", ["off", "own"])
+def test_without_music_and_with_your_own_a_film_passes_its_inspection(tmp_path: Path, music: str) -> None:
+    asked = order(tmp_path, scenes=(("", "One two three four."),))
+    own = write_wav(tmp_path / "own.wav", 0.2 * np.sin(np.arange(48_000) * 0.05))
+    video = replace(asked.video, music="off") if music == "off" else replace(asked.video, music_file=own)
+    asked = replace(asked, video=replace(video, loudness_tolerance_lu=0.2))
+    render(asked, checkpoint=go_on, progress=unheard)
+    verdict = inspect(
+        InspectionOrder(asked.out, asked.plan_out, asked.voice, asked.video), checkpoint=go_on, progress=unheard
+    )
+    assert [finding for finding in verdict.findings if not finding.passed] == []
+
+
 def no_picture(asked: FilmOrder, folder: Path) -> FilmOrder:
     path = folder / "page.png"
     path.write_text("<html>")
@@ -123,6 +136,10 @@ def no_picture(asked: FilmOrder, folder: Path) -> FilmOrder:
 
 def no_voice(asked: FilmOrder, folder: Path) -> FilmOrder:
     return replace(asked, voice=write_wav(folder / "empty.wav", np.zeros(0)))
+
+
+def no_music(asked: FilmOrder, folder: Path) -> FilmOrder:
+    return replace(asked, video=replace(asked.video, music_file=str(folder / "gone.mp3")))
 
 
 def odd_letter(asked: FilmOrder, _folder: Path) -> FilmOrder:
@@ -139,6 +156,7 @@ def backward_words(asked: FilmOrder, _folder: Path) -> FilmOrder:
     [
         (no_picture, "page.png is not a picture"),
         (no_voice, "voice empty.wav"),
+        (no_music, "the music gone.mp3 cannot be read"),
         (odd_letter, "no font here can draw"),
         (backward_words, "the word 'b' of scene 1"),
     ],

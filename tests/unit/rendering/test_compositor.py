@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import itertools
-
 import cv2
 import numpy as np
 import pytest
 
 from actors.rendering.composing.compositor import Layer
 from actors.rendering.composing.cpu import CpuCompositor
-from actors.rendering.nv12 import Nv12, Pixels, blank, from_rgb, patch, video_frame
-from actors.rendering.planning.framing import LARGEST_ZOOM, moves
+from actors.rendering.nv12 import Nv12, Pixels, blank, patch, video_frame
+from tests.bench.render.jitter import jitter
 
 WIDTH, HEIGHT = 640, 360
 
@@ -32,25 +30,10 @@ def textured(compositor: CpuCompositor) -> Pixels:
     return np.repeat(grey.astype(np.uint8)[..., None], 3, axis=2)
 
 
-@pytest.mark.parametrize(("zoom_from", "zoom_to", "x_to"), [(1.02, LARGEST_ZOOM, 0.5), (1.14, LARGEST_ZOOM, 0.95)])
-def test_a_move_is_smooth_to_a_fiftieth_of_a_pixel(
-    compositor: CpuCompositor, zoom_from: float, zoom_to: float, x_to: float
-) -> None:
-    rgb = textured(compositor)
-    canvas, exact = compositor.prepare(rgb), from_rgb(rgb).y
-    off = []
-    for progress in np.linspace(0, 1, 45):
-        zoom, x, y = zoom_from + (zoom_to - zoom_from) * progress, 0.4 + (x_to - 0.4) * progress, 0.4
-        view = compositor.compose([Layer(canvas, zoom, x, y, 1.0)], []).y
-        scale = canvas.width / (WIDTH * zoom)
-        left, top = (canvas.width - WIDTH * scale) * x, (canvas.height - HEIGHT * scale) * y
-        matrix = np.array([[scale, 0, left + scale / 2 - 0.5], [0, scale, top + scale / 2 - 0.5]])
-        how = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        wanted = cv2.warpAffine(exact, matrix, (WIDTH, HEIGHT), flags=how)
-        middle = (slice(40, 296), slice(64, 576))
-        off.append(cv2.phaseCorrelate(view[middle].astype(np.float32), wanted[middle].astype(np.float32))[0])
-    assert np.std(off, axis=0).max() < 0.02
-    assert np.abs(off).max() < 0.1
+def test_moves_are_steady_to_a_hundredth_of_a_pixel() -> None:
+    # The bench's goal holds at 1080p; what is measured of so small a picture scatters by some thousandths itself.
+    scatter = {row.row: row.value for row in jitter((WIDTH, HEIGHT), frames=16)}
+    assert {name: value for name, value in scatter.items() if value is None or value > 0.015} == {}
 
 
 def test_a_crossfade_mixes_two_pictures_by_weight(compositor: CpuCompositor) -> None:
@@ -104,14 +87,3 @@ def test_an_odd_patch_is_made_even() -> None:
     assert (made.left, made.top) == (2, 4)
     assert made.colour.y.shape == (10, 16)
     assert isinstance(made.colour, Nv12)
-
-
-def test_no_move_comes_twice_in_a_row_and_none_leaves_the_picture() -> None:
-    chosen = moves(200, seed=3)
-    assert all(before.kind != after.kind for before, after in itertools.pairwise(chosen))
-    for move in chosen:
-        for progress in (0.0, 0.5, 1.0):
-            zoom, x, y = move.at(progress)
-            assert 1.0 <= zoom <= LARGEST_ZOOM
-            assert 0.0 <= x <= 1.0
-            assert 0.0 <= y <= 1.0

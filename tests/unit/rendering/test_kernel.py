@@ -32,6 +32,13 @@ def text(dice: np.random.Generator, width: int, height: int) -> Patch:
     return patch(rgba, int(dice.integers(0, width - columns)), int(dice.integers(0, height - rows)))
 
 
+def cover(dice: np.random.Generator) -> dict[str, float]:
+    """An even one, or an edge somewhere in the frame."""
+    across, down = dice.choice([0.0, 1.0, -3.0, 8.0, -100.0], 2)
+    weight = dice.uniform() - across * dice.uniform() - down * dice.uniform()
+    return {"weight": float(weight), "across": float(across), "down": float(down)}
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_the_kernel_equals_plain_floating_point_within_a_level(card: Card, seed: int) -> None:
     dice = np.random.default_rng(seed)
@@ -39,7 +46,8 @@ def test_the_kernel_equals_plain_floating_point_within_a_level(card: Card, seed:
     compositor = GpuCompositor(card, width, height, stays=True)
     pictures = [picture(dice, *compositor.canvas_size()) for _ in range(1 + seed % MAX_LAYERS)]
     layers = [
-        Layer(compositor.prepare(rgb), *dice.uniform((1.0, 0.0, 0.0, 0.0), (1.16, 1.0, 1.0, 1.0))) for rgb in pictures
+        Layer(compositor.prepare(rgb), *dice.uniform((1.0, 0.0, 0.0), (1.16, 1.0, 1.0)), **cover(dice))
+        for rgb in pictures
     ]
     patches = [(text(dice, width, height), float(dice.uniform())) for _ in range(seed % (MAX_PATCHES + 1))]
     made = compositor.compose(layers, patches)
@@ -51,7 +59,7 @@ def test_the_kernel_equals_plain_floating_point_within_a_level(card: Card, seed:
 def test_the_host_describes_the_structs_as_the_compiler_lays_them_out(kernel: ctypes.CDLL) -> None:
     places = [dict(kind.fields or {}) for kind in (LAYER, PATCH, FRAME)]
     layer, patched, frame = ({name: field[1] for name, field in fields.items()} for fields in places)
-    wanted = [LAYER.itemsize, layer["scale"], layer["weight"], layer["width"]]
+    wanted = [LAYER.itemsize, layer["luma"], layer["scale"], layer["weight"], layer["pitch"]]
     wanted += [PATCH.itemsize, patched["chroma"], patched["left"], patched["opacity"]]
     wanted += [FRAME.itemsize, frame["patches"], frame["layer_count"], frame["patch_count"]]
     assert list((ctypes.c_int * len(wanted)).in_dll(kernel, "described")) == wanted

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from actors.rendering import styles
 from actors.rendering.order import FilmOrder
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import LEAD_IN_S, plan
@@ -41,8 +45,76 @@ def test_every_frame_shows_one_picture_or_a_crossfade_of_two(tmp_path: Path) -> 
 
 def test_one_picture_does_not_stay_with_one_move_for_long(tmp_path: Path) -> None:
     film = planned(order(tmp_path, scenes=LONG))
-    assert max(shot.end - shot.first for shot in film.shots) <= 9 * film.fps
+    style = styles.named("default", "16:9")
+    assert max(shot.end - shot.first for shot in film.shots) <= (style.shot_max_s + style.transition_s) * film.fps + 1
     assert all(before.move.kind != after.move.kind for before, after in itertools.pairwise(film.shots))
+
+
+def in_style(monkeypatch: pytest.MonkeyPatch, **fields: object) -> None:
+    """Every style is now the default one but for these."""
+    style = replace(styles.named("default", "16:9"), **fields)
+    monkeypatch.setattr(styles, "named", lambda *_: style)
+
+
+@pytest.fixture(scope="module")
+def any_order(tmp_path_factory: pytest.TempPathFactory) -> FilmOrder:
+    return order(tmp_path_factory.mktemp("any"), scenes=[("", "word")])
+
+
+def of_lengths(asked: FilmOrder, lengths: Sequence[float], pictures: int = 1) -> FilmOrder:
+    """The order with silent scenes of so many seconds, and so many pictures in each."""
+    ends = list(itertools.accumulate(lengths))
+    told = tuple(SpokenScene(end - length, end, ()) for length, end in zip(lengths, ends, strict=True))
+    places = range(len(told))
+    footage = Footage(tuple(replace(asked.footage.pictures[0], scene=scene) for scene in places) * pictures)
+    script = replace(asked.script, scenes=asked.script.scenes * len(told))
+    speech = replace(asked.speech, scenes=told, duration_s=ends[-1])
+    return replace(
+        asked, script=script, speech=speech, footage=footage, pictures=asked.pictures * len(footage.pictures)
+    )
+
+
+def test_transitions_are_those_of_the_style_and_never_the_same_twice(
+    any_order: FilmOrder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_style(monkeypatch, transitions=("cut", "fade", "wipe_left"), transition_s=0.4)
+    asked = of_lengths(any_order, [1.0] * 40)
+    film = planned(asked)
+    chosen = [shot.transition for shot in film.shots]
+    assert all(before != after for before, after in itertools.pairwise(chosen[1:]))
+    assert {(shot.transition, shot.fade) for shot in film.shots} == {("cut", 0), ("fade", 12), ("wipe_left", 12)}
+    assert planned(replace(asked, seed=8)).shots != film.shots
+
+
+def test_two_views_of_one_picture_fade_into_each_other(any_order: FilmOrder, monkeypatch: pytest.MonkeyPatch) -> None:
+    in_style(monkeypatch, transitions=("wipe_left", "wipe_up"), shot_max_s=3.0)
+    film = planned(of_lengths(any_order, [12.0]))
+    assert len(film.shots) > 3
+    assert {shot.transition for shot in film.shots[1:]} == {"fade"}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    lengths=st.lists(st.sampled_from([0.0, 0.02, 1 / 30, 0.1, 0.4, 2.1, 9.0]), min_size=1, max_size=8),
+    pictures=st.integers(1, 3),
+    transition_s=st.sampled_from([0.0, 0.03, 0.5, 3.0]),
+    shot_max_s=st.sampled_from([0.5, 2.5, 8.0]),
+    seed=st.integers(0, 9),
+)
+def test_any_lengths_of_scenes_make_shots_without_gaps_and_two_at_most(  # noqa: PLR0917 - what is given varies
+    any_order: FilmOrder, lengths: list[float], pictures: int, transition_s: float, shot_max_s: float, seed: int
+) -> None:
+    asked = replace(of_lengths(any_order, lengths, pictures), seed=seed)
+    with pytest.MonkeyPatch.context() as patched:
+        in_style(patched, transitions=("cut", "fade", "wipe_up"), transition_s=transition_s, shot_max_s=shot_max_s)
+        film = planned(asked)
+    assert (film.shots[0].first, film.shots[-1].end) == (0, film.frames)
+    for before, after in itertools.pairwise(film.shots):
+        assert before.first < before.end
+        assert before.end == after.first + after.fade
+        assert (after.transition == "cut") == (after.fade == 0)
+    shown = [sum(shot.first <= frame < shot.end for shot in film.shots) for frame in range(film.frames)]
+    assert set(shown) <= {1, 2}
 
 
 def test_a_word_lights_up_on_the_frame_at_which_it_sounds(asked: FilmOrder) -> None:
@@ -151,12 +223,6 @@ def test_a_word_beyond_the_end_of_the_voice_is_refused_by_name(asked: FilmOrder)
 def test_a_scene_without_a_picture_is_refused_by_number(asked: FilmOrder) -> None:
     with pytest.raises(PermanentError, match="scene 2 has no picture"):
         planned(replace(asked, footage=Footage(asked.footage.pictures[:1]), pictures=asked.pictures[:1]))
-
-
-def test_a_clip_is_refused_by_name(asked: FilmOrder) -> None:
-    clip = replace(asked.footage.pictures[0], kind="clip")
-    with pytest.raises(PermanentError, match="none is a clip"):
-        planned(replace(asked, footage=Footage((clip, *asked.footage.pictures[1:]))))
 
 
 def test_a_speech_of_other_scenes_than_the_script_is_refused(asked: FilmOrder) -> None:

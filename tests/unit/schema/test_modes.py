@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from schema import flow
@@ -35,6 +37,18 @@ def test_economy_is_the_runbooks_bundle() -> None:
     assert (frame_size(video, "16:9"), video.audio_bitrate) == ((1280, 720), "128k")
     assert Limits().at_once(economy) == 3
     assert economy.perceptual_check
+
+
+@pytest.mark.parametrize(
+    ("quality", "wide"),
+    [("720p", (1280, 720)), ("1080p", (1920, 1080)), ("1440p", (2560, 1440)), ("2160p", (3840, 2160))],
+)
+def test_a_film_of_any_size_has_two_shapes_and_is_never_larger_in_economy(
+    quality: Literal["720p", "1080p", "1440p", "2160p"], wide: tuple[int, int]
+) -> None:
+    video = Video(video_quality=quality)
+    assert (frame_size(video, "16:9"), frame_size(video, "9:16")) == (wide, wide[::-1])
+    assert as_in(video, in_force(["economy"])).video_quality == "720p"
 
 
 def test_economy_raises_no_limit_that_was_set_lower() -> None:
