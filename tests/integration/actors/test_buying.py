@@ -191,6 +191,7 @@ async def test_a_picture_that_cannot_be_found_is_generated_for_its_scene_alone(b
     assert outcomes(footage.made_by) == [("pexels", "failed"), ("local", "used"), ("pexels", "used")]
 
 
+@pytest.mark.slow
 async def test_clips_are_shown_beside_photos_with_their_makers_named_and_nothing_else_of_the_file(
     processes: Processes, fakes: Fakes
 ) -> None:
