@@ -14,6 +14,7 @@ from structlog.contextvars import bound_contextvars
 
 from actors.providers.audio.language import refuse_unspeakable
 from actors.providers.script.samples import sample_for
+from actors.rendering import styles
 from schema.documents import Brief
 from schema.errors import RefusedError
 from schema.events import notice, request
@@ -24,7 +25,7 @@ from schema.record.refusals import Refusals
 from schema.record.videos import Accepted, Videos
 from schema.settings.providers import LOCAL, Providers
 from schema.telemetry import metrics, traces
-from schema.wire import line
+from schema.wire import line, shown
 from streams import names, receipts
 from streams.broker import Delivered
 from streams.process import Process
@@ -46,6 +47,7 @@ class Intake:
         entry = delivered.entry
         try:
             asked = request.parse(entry.fields, self._process.settings.limits)
+            _refuse_unknown_style(asked.brief)
             brief = writable(asked.brief, self._process.settings.providers)
             await self._refuse_beyond_capacity(asked.key or entry.origin_id)
         except RefusedError as error:
@@ -89,6 +91,14 @@ class Intake:
                 f"{limit:,} videos are waiting already, which is all that may wait (YTEMPIRE_WAITING_CAPACITY)",
                 hint="send it again later; the same key makes no second video",
             )
+
+
+def _refuse_unknown_style(brief: Brief) -> None:
+    if brief.style not in styles.names():
+        raise RefusedError(
+            f"style is {shown(brief.style)!r}: expected one of {', '.join(styles.names())}",
+            hint=line(names.INTAKE, {"topic": brief.topic, "style": "default"}),
+        )
 
 
 def writable(brief: Brief, providers: Providers) -> Brief:

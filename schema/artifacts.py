@@ -92,6 +92,22 @@ class Artifacts:
             _verify(path, ref)
             yield path
 
+    def opened(self, ref: ArtifactRef) -> IO[bytes]:
+        """The stored file, open for reading and seeking; its size is checked, its checksum is not.
+
+        Raises ArtifactError when it is missing, cannot be read, or has another size.
+        """
+        try:
+            file: IO[bytes] = self._fs.open(self._at(ref.path), "rb")
+            size_bytes = file.seek(0, 2)
+            file.seek(0)
+        except OSError as error:
+            raise ArtifactError(f"artifact {ref.path} cannot be read: {error}") from error
+        if size_bytes != ref.size_bytes:
+            file.close()
+            raise ArtifactError(f"artifact {ref.path} has changed: {size_bytes} bytes, stored were {ref.size_bytes}")
+        return file
+
     def fault(self, ref: ArtifactRef) -> str:
         """What is wrong with a stored file, in words; empty where it is what was stored. Reads all of it.
 

@@ -1,38 +1,52 @@
-"""Real servers for the tests: one embedded Valkey and one embedded Postgres a session, on free ports.
+"""Real servers for the tests: an embedded Valkey, an embedded Postgres and fakes of all providers, once a session.
 
-Each test gets an empty Valkey and a database of its own. Servers end and their files go with the session, also after
-Ctrl-C or a kill: the kernel tells them when we die.
+Each test gets an empty Valkey, a database of its own, and fakes without orders. Servers listen on free ports; they end
+and their files go with the session, also after Ctrl-C or a kill: the kernel tells them when we die.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
-import subprocess
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeAlias
 
+import asyncpg
+import certifi
 import pytest
 
 from deploy.launch import postgres, probes, valkey
 from deploy.launch.ports import free_ports
 from deploy.launch.program import running
+from tests.fakes import running as running_fakes
+from tests.fakes.running import Fakes
 
 _database_numbers = itertools.count(1)
+#: A file system in memory, as Linux has it: a database is 300 files, made and removed for each test.
+_MEMORY = "/dev/shm"  # noqa: S108 - a folder with a random name is made in it
+#: Some times of what the servers of all test processes need there.
+_ROOM_BYTES = 2 * 1024**3
+#: Takes a statement to the session's Postgres.
+Sql: TypeAlias = Callable[[str], None]
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Whole factories run one after the other, in one of the test processes: two at once would only be slow."""
+    """One test process runs all slow tests of a file: what they share, mostly a factory, is started once."""
     for item in items:
         if item.get_closest_marker("slow"):
-            item.add_marker(pytest.mark.xdist_group("factories"))
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(Path(__file__).parent))))
 
 
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
-    """Where the session's servers keep their data; gone with the session."""
-    with TemporaryDirectory(prefix="ytempire-tests-") as folder:
+    """Where the session's servers keep their data: in memory where there is room; gone with the session."""
+    roomy = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
+    with TemporaryDirectory(prefix="ytempire-tests-", dir=_MEMORY if roomy else None) as folder:
         yield Path(folder)
 
 
@@ -60,36 +74,68 @@ def postgres_port(servers_dir: Path) -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(scope="session")
+def sql(postgres_port: int) -> Iterator[Sql]:
+    """Somebody who owns the session's Postgres and stays connected: to connect took longer than what is said."""
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as here:
+        connection = here.run(asyncpg.connect(postgres.url(postgres_port, "postgres")))
+
+        def execute(statement: str) -> None:
+            here.run(connection.execute(statement, timeout=60))
+
+        yield execute
+        here.run(connection.close())
+
+
 @pytest.fixture
-def empty_database_url(postgres_port: int) -> Iterator[str]:
+def empty_database_url(postgres_port: int, sql: Sql) -> Iterator[str]:
     """A fresh database with nothing in it, owned by the role ytempire."""
-    yield from _database(postgres_port, template="template0")
+    yield from _database(postgres_port, sql, template="template0")
 
 
 @pytest.fixture(scope="session")
-def migrated_template(postgres_port: int) -> str:
+def migrated_template(postgres_port: int, sql: Sql) -> str:
     """The name of a database with the migrations applied, to copy from."""
     from schema.record.migrations import migrate  # noqa: PLC0415 - only tests that use the record need it
 
-    _sql(postgres_port, "CREATE DATABASE migrated")
+    sql("CREATE DATABASE migrated")
     asyncio.run(migrate(postgres.url(postgres_port, "migrated")))
     return "migrated"
 
 
 @pytest.fixture
-def database_url(postgres_port: int, migrated_template: str) -> Iterator[str]:
+def database_url(postgres_port: int, sql: Sql, migrated_template: str) -> Iterator[str]:
     """A fresh database with the migrations applied."""
-    yield from _database(postgres_port, template=migrated_template)
+    yield from _database(postgres_port, sql, template=migrated_template)
 
 
-def _database(port: int, template: str) -> Iterator[str]:
+def _database(port: int, sql: Sql, template: str) -> Iterator[str]:
     name = f"test_{next(_database_numbers)}"
-    _sql(port, f"CREATE DATABASE {name} TEMPLATE {template}")
+    # as files, so that what Postgres worked out when somebody first came to the template is copied, too
+    sql(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
     yield postgres.url(port, name)
-    _sql(port, f"DROP DATABASE {name} WITH (FORCE)")
+    sql(f"DROP DATABASE {name} WITH (FORCE)")
 
 
-def _sql(port: int, statement: str) -> None:
-    psql = postgres.tools_folder() / "psql"
-    command = (psql, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", postgres.url(port, "postgres"), "-c", statement)
-    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, timeout=60)
+@pytest.fixture(scope="session")
+def fakes_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
+    """The session's fakes of all providers."""
+    with running_fakes.running(tmp_path_factory.mktemp("fakes")) as fakes:
+        yield fakes
+
+
+@pytest.fixture(scope="session")
+def one_certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with one authority instead of all: the fakes speak plain HTTP, but each client reads it for each call."""
+    end = "-----END CERTIFICATE-----\n"
+    path = tmp_path_factory.mktemp("trusted") / "one.pem"
+    path.write_text(certifi.contents().partition(end)[0] + end, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def fakes(fakes_process: Fakes, one_certificate: Path, monkeypatch: pytest.MonkeyPatch) -> Fakes:
+    """Fakes that behave until they are told otherwise, and an empty view of their ledger."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
+    fakes_process.forget()
+    return fakes_process

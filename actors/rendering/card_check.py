@@ -31,7 +31,7 @@ from actors.rendering.composing.gpu import GpuCompositor
 from actors.rendering.drawing.transitions import cover
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.nv12 import Nv12, Patch, Pixels, patch
-from actors.rendering.sound.samples import RATE_HZ
+from actors.rendering.sound.track import Track, silent
 from schema.documents import Finding
 from schema.settings.video import Video
 
@@ -112,8 +112,8 @@ def _like_cpu(on_card: _Scene, composed: list[Nv12], fade: int, words: Patch) ->
 def _film(way: Way, composed: list[Nv12], fade: int, words: Patch, video: Video) -> Iterator[Finding]:
     """Encode as films are encoded, and look at what came out."""
     height, width = composed[0].y.shape
-    scene, silence = _scene(way.compositor), Future[NDArray[np.float32]]()
-    silence.set_result(np.zeros((2, round(len(composed) / video.fps * RATE_HZ)), np.float32))
+    scene, silence = _scene(way.compositor), Future[Track]()
+    silence.set_result(silent(len(composed) / video.fps, video.audio_bitrate))
     with TemporaryDirectory(prefix="ytempire-card-") as folder:
         out = Path(folder) / "film.mp4"
         began_s = time.perf_counter()

@@ -16,16 +16,18 @@ import msgspec
 from actors.rendering import styles
 from actors.rendering.backend import Way, Ways, ignore
 from actors.rendering.drawing import clips, fonts, interest
-from actors.rendering.drawing.captions import Captions
+from actors.rendering.drawing.captions import Captions, written
 from actors.rendering.drawing.cards import Cards
+from actors.rendering.drawing.sheet import Faces
 from actors.rendering.drawing.shots import Shots
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.order import FilmOrder, Rendered
 from actors.rendering.planning.framing import Interest
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import plan
-from actors.rendering.sound.mastering import mastered, placed
-from actors.rendering.sound.samples import RATE_HZ, Samples, read_voice
+from actors.rendering.sound.soundtrack import finished, mixed, music_of
+from actors.rendering.sound.track import Track
+from actors.rendering.sound.voice import listen
 
 __all__ = ["FilmOrder", "Rendered", "render"]
 
@@ -45,19 +47,16 @@ def render(
     Raises PermanentError when the order cannot be filmed.
     """
     checkpoint()
-    voice = read_voice(order.voice)
+    voice = listen(order.voice)
     usable = {
         place: clips.scout(order.pictures[place])
         for place, picture in enumerate(order.footage.pictures[: len(order.pictures)])
         if picture.kind == "clip"
     }
     seen = [Interest() if place in usable else interest.find(path) for place, path in enumerate(order.pictures)]
-    film = plan(order, voice.shape[1] / RATE_HZ, seen, usable)
-    font = fonts.choose(_words(film))
-
-    def sound() -> Samples:
-        master = mastered(voice, order.video.loudness_lufs, order.video.true_peak_dbtp)
-        return placed(master, film.voice_start_s, film.duration_s)
+    film = msgspec.structs.replace(plan(order, voice.duration_s, seen, usable), music=music_of(order))
+    mix = mixed(film, voice, order)
+    letters = _letters(film, order)
 
     def hears(frame: int) -> None:
         progress(frame, film.frames)
@@ -67,10 +66,10 @@ def render(
         ThreadPoolExecutor(1, thread_name_prefix="sound") as mixer,
         Ways(order.video, size, out_of_memory=out_of_memory) as ways,
     ):
-        way, mixed = ways.best(), mixer.submit(sound)
+        way, sound = ways.best(), mixer.submit(finished, mix, order.video)
         while True:
             try:
-                notes = _shoot(order, film, font, way, mixed, checkpoint=checkpoint, progress=hears)
+                notes = _shoot(order, film, letters, way, sound, checkpoint=checkpoint, progress=hears)
                 break
             except Exception as error:  # noqa: BLE001 - raised again where the card is not to blame
                 ways.lost(way, error)
@@ -93,9 +92,9 @@ def render(
 def _shoot(
     order: FilmOrder,
     film: Plan,
-    font: fonts.Font,
+    letters: tuple[fonts.Font, Faces],
     way: Way,
-    sound: Future[Samples],
+    sound: Future[Track],
     *,
     checkpoint: Callable[[], None],
     progress: Callable[[int], None],
@@ -105,7 +104,8 @@ def _shoot(
     Returns what is to be said of its pictures.
     """
     style = styles.named(order.style, order.aspect)
-    captions, cards = Captions(film, style, font), Cards(film, style, font)
+    captions = Captions(film, style, letters[0], order.script.language)
+    cards = Cards(film, style, letters[1])
     with contextlib.ExitStack() as rooms:
         shots = rooms.enter_context(Shots(film, order.pictures, way.compositor))
         size = (film.width, film.height)
@@ -114,8 +114,7 @@ def _shoot(
         )
         for frame in range(film.frames):
             checkpoint()
-            laid = [(caption, 1.0)] if (caption := captions.at(frame)) else []
-            laid += [card] if (card := cards.at(frame)) else []
+            laid = cards.at(frame) + ([(caption, 1.0)] if (caption := captions.at(frame)) else [])
             writer.write(way.compositor.compose(shots.layers(frame), laid))
             progress(frame + 1)
         # Before the film gets its name: a film that is there has a plan.
@@ -124,6 +123,11 @@ def _shoot(
     return tuple(dict.fromkeys(shots.notes))
 
 
-def _words(film: Plan) -> str:
-    """All that will be written on the pictures."""
-    return " ".join([word for caption in film.captions for word in caption.words] + [card.text for card in film.cards])
+def _letters(film: Plan, order: FilmOrder) -> tuple[fonts.Font, Faces]:
+    """The fonts of captions and of cards, chosen by all that will be written on the pictures."""
+    style, language = styles.named(order.style, order.aspect), order.script.language
+    cards = " ".join(f"{card.text} {card.text.upper()}" for card in film.cards)
+    return (
+        fonts.choose(written(film.captions, style, language), style.text_font, language),
+        Faces(fonts.choose(cards, style.display_font, language), fonts.choose(cards, style.text_font, language)),
+    )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import tomllib
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -19,6 +19,12 @@ from schema.documents import Aspect
 from schema.errors import PermanentError
 
 Colour = tuple[int, int, int]
+Align = Literal["left", "centre"]
+#: Where and on what a title stands: at the left in a shadow that falls off to the right; low down on a rising shadow;
+#: in the middle of a darkened picture; on a sheet of the scrim's colour; each line on a block of its own.
+TitleLayout = Literal["side", "lower", "centre", "panel", "blocks"]
+#: A scene's heading: in a box beside a bar, on a shadow above a fine line, or on a block of the accent.
+ChapterLayout = Literal["tag", "rule", "block"]
 
 _FOLDER: Final = Path(__file__).with_suffix("")
 
@@ -44,6 +50,8 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     title_lines: int
     #: The middle of the title, by the frame's height.
     title_middle: float
+    #: The size of credits and sources, by the frame's short side.
+    credit_size: float
     #: Kept free at the left and right, by the frame's width; and above, by its height.
     margin: float
     margin_top: float
@@ -54,9 +62,19 @@ class Style(msgspec.Struct, frozen=True, kw_only=True):
     #: How much of the picture the box behind a text hides, 0 to 1.
     scrim_alpha: float = 0.66
     title_scrim_alpha: float = 0.72
+    title_layout: TitleLayout = "side"
+    chapter_layout: ChapterLayout = "tag"
+    #: Titles and headings in capitals; their weight (fonts with one weight have that); and the distance of a title's
+    #: baselines by the size of its letters.
+    title_capitals: bool = False
+    title_weight: int = 800
+    title_leading: float = 1.08
     #: Families of drawing/fonts.py: for titles, and for everything that is read while it is spoken.
     display_font: str = "montserrat"
     text_font: str = "montserrat"
+    #: Captions stand on a box in the scrim's colour, or without one: outlined in that colour, over a soft shadow.
+    caption_look: Literal["box", "outline"] = "box"
+    caption_capitals: bool = False
     #: How large the spoken word is at the first frame that lights it, before it settles at 1; 1 does not move.
     caption_pop: float = 1.0
     #: What may lie between two shots, taken in turn and never twice running where there are several; and how long.
@@ -74,6 +92,7 @@ _LAYOUTS: Final[dict[Aspect, dict[str, Any]]] = {
         "caption_size": 0.056,
         "title_size": 0.098,
         "chapter_size": 0.034,
+        "credit_size": 0.024,
         "caption_chars": 38,
         "caption_words": 7,
         "caption_bottom": 0.90,
@@ -86,8 +105,9 @@ _LAYOUTS: Final[dict[Aspect, dict[str, Any]]] = {
     },
     "9:16": {
         "caption_size": 0.068,
-        "title_size": 0.100,
+        "title_size": 0.094,
         "chapter_size": 0.042,
+        "credit_size": 0.030,
         "caption_chars": 20,
         "caption_words": 4,
         "caption_bottom": 0.78,

@@ -32,10 +32,8 @@ from schema.settings.servers import Servers
 from schema.settings.video import Video, frame_size
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from actors.providers.ports import Adapter
+    from actors.rendering.sound.track import Track
 
 #: Exit code of `--gpu` where there is no card.
 NO_CARD: Final = 3
@@ -146,13 +144,12 @@ def _font() -> str:
 
 def _encoder(video: Video) -> str:
     """Really write a short film, silent and of undefined pictures."""
-    import numpy as np  # noqa: PLC0415 - heavy, and wanted here only
-
-    from actors.rendering.encoding import encoder  # noqa: PLC0415 - likewise
+    from actors.rendering.encoding import encoder  # noqa: PLC0415 - heavy, and wanted here only
     from actors.rendering.nv12 import blank  # noqa: PLC0415 - likewise
+    from actors.rendering.sound.track import silent  # noqa: PLC0415 - likewise
 
-    silence: Future[NDArray[np.float32]] = Future()
-    silence.set_result(np.zeros((2, 4800), np.float32))
+    silence: Future[Track] = Future()
+    silence.set_result(silent(0.1, video.audio_bitrate))
     with TemporaryDirectory(prefix="ytempire-doctor-") as folder:
         film = Path(folder) / "film.mp4"
         with encoder.Encoder(film, (320, 180), video, silence) as writer:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 import typer
 
+from actors.rendering import styles
 from deploy.commands.connections import PATIENCE_S, bus, record
 from deploy.commands.story import tell
 from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory, seconds
@@ -48,7 +49,7 @@ def submit(
     aspect: Annotated[str, typer.Option(help="16:9 or 9:16.", metavar="W:H")] = "",
     length: Annotated[str, typer.Option(help="Such as 90s.", metavar="TIME")] = "",
     voice: Annotated[str, typer.Option(help="Voice.", metavar="NAME")] = "",
-    style: Annotated[str, typer.Option(help="Look.", metavar="NAME")] = "",
+    style: Annotated[str, typer.Option(help=f"Look: {', '.join(styles.names())}.", metavar="NAME")] = "",
     key: Annotated[str, typer.Option(help="The same key twice is one video.", metavar="KEY")] = "",
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost; order nothing.")] = False,
     data: DataOption = None,

@@ -60,7 +60,7 @@ def make(wish: Wish, settings: Servers, show: Show, procfile_path: Path = PROCFI
 
 
 def _elsewhere(settings: Servers, procfile_path: Path) -> Servers:
-    first = free_ports(2 + len(procfile.read(procfile_path)))
+    first = free_ports(3 + len(procfile.read(procfile_path)))
     return msgspec.structs.replace(
         settings,
         redis_url="",
@@ -68,7 +68,8 @@ def _elsewhere(settings: Servers, procfile_path: Path) -> Servers:
         artifacts_url="",
         redis_port=first,
         postgres_port=first + 1,
-        metrics_port=first + 2,
+        gateway_port=first + 2,
+        metrics_port=first + 3,
     )
 
 

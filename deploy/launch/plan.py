@@ -84,7 +84,7 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
     return Plan(
         servers=tuple(servers),
         workers=tuple(_workers(lines, settings, environ)),
-        ports=(*ports, *_exporters(lines, settings)),
+        ports=(*ports, *_gateway(lines, settings), *_exporters(lines, settings)),
         redis_url=redis_url,
         database_url=database_url,
     )
@@ -108,6 +108,11 @@ def _workers(lines: tuple[procfile.Line, ...], settings: Servers, environ: dict[
 def _exporters(lines: tuple[procfile.Line, ...], settings: Servers) -> Iterator[NeededPort]:
     for port, line in enumerate(lines, start=settings.metrics_port):
         yield NeededPort(port, "YTEMPIRE_METRICS_PORT", f"the exporter of {line.name}")
+
+
+def _gateway(lines: tuple[procfile.Line, ...], settings: Servers) -> Iterator[NeededPort]:
+    if any(line.name == "gateway" for line in lines):
+        yield NeededPort(settings.gateway_port, "YTEMPIRE_GATEWAY_PORT", "the gateway")
 
 
 def _taken(needed: NeededPort) -> ConfigurationError:

@@ -6,6 +6,8 @@ the processing time: they did not take that long, they stood still.
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, timedelta
+
 import msgspec
 
 from schema.record.postgres import Connection, Postgres
@@ -20,6 +22,17 @@ SELECT (SELECT count(*) FROM video_queue WHERE status = 'queued') AS queued,
        extract(epoch FROM now() - max(resumed.at))::double precision AS unheld_s
   FROM (SELECT max(applied_at) AS at FROM control_log WHERE verb = 'resume') AS resumed
        LEFT JOIN video_queue ON ended_at > now() - make_interval(secs => $1)"""
+
+# a video counts for the day that it was accepted on, and its end for the day that it ended on
+_DAY = """
+SELECT count(*) FILTER (WHERE created_at >= $1 AND created_at < $2) AS accepted,
+       count(*) FILTER (WHERE status = 'completed' AND ended_at >= $1 AND ended_at < $2) AS completed,
+       count(*) FILTER (WHERE status = 'failed' AND ended_at >= $1 AND ended_at < $2) AS failed,
+       count(*) FILTER (WHERE status = 'cancelled' AND ended_at >= $1 AND ended_at < $2) AS cancelled,
+       avg(extract(epoch FROM completed_at - processing_started_at)) FILTER (
+           WHERE status = 'completed' AND ended_at >= $1 AND ended_at < $2)::double precision AS processing_s
+  FROM video_queue
+ WHERE (created_at >= $1 AND created_at < $2) OR (ended_at >= $1 AND ended_at < $2)"""
 
 # the runbook's find_bottleneck
 _STAGE_TIMES = """
@@ -43,6 +56,16 @@ class Window(msgspec.Struct, frozen=True):
     def ended(self) -> int:
         """Videos that were completed or failed; what was cancelled is neither."""
         return self.completed + self.failed
+
+
+class Day(msgspec.Struct, frozen=True):
+    """What one day (UTC) saw; `processing_s` is the average of those completed on it."""
+
+    accepted: int
+    completed: int
+    failed: int
+    cancelled: int
+    processing_s: float | None
 
 
 class StageTimes(msgspec.Struct, frozen=True):
@@ -69,6 +92,12 @@ class Figures:
             return Window(row["queued"], row["completed"], row["failed"], row["processing_s"], row["unheld_s"])
 
         return await self._postgres.run(work)
+
+    async def day(self, day: date) -> Day:
+        """One day by UTC."""
+        start = datetime(day.year, day.month, day.day, tzinfo=UTC)
+        row = await self._postgres.call(_DAY, start, start + timedelta(days=1))
+        return Day(**dict(row))
 
     async def stage_times(self, window_s: float) -> list[StageTimes]:
         """The stages that finished an attempt within the last `window_s` seconds, slowest first."""

@@ -16,6 +16,18 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
     redis_port: Annotated[int, Meta(ge=1, le=65535, description="port of our Valkey")] = 6379
     postgres_port: Annotated[int, Meta(ge=1, le=65535, description="port of our Postgres")] = 5432
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="port of the HTTP gateway")] = 8000
+    gateway_host: Annotated[str, Meta(description="address the gateway listens on; beyond 127.0.0.1 set a token")] = (
+        "127.0.0.1"
+    )
+    gateway_hosts: Annotated[
+        str, Meta(description="further names that the gateway is called by, by commas; a request by another is refused")
+    ] = ""
+    gateway_token: Annotated[
+        str, Meta(description="what whoever is not on this machine must send; empty: they are refused")
+    ] = ""
+    prometheus_port: Annotated[int, Meta(ge=1, le=65535, description="where Prometheus is looked for")] = 9090
+    grafana_port: Annotated[int, Meta(ge=1, le=65535, description="where Grafana is looked for")] = 3000
+    n8n_port: Annotated[int, Meta(ge=1, le=65535, description="where n8n is looked for")] = 5678
     metrics_port: Annotated[
         int, Meta(ge=1, le=65535, description="exporter of the Procfile's first process; the next line is one higher")
     ] = 9101

@@ -34,6 +34,14 @@ class Video(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="preset of NVENC; p1 is the fastest, p7 the best; speed mode takes p1"),
     ] = "p4"
     audio_bitrate: Annotated[Literal["128k", "192k"], Meta(description="bitrate of the AAC track")] = "192k"
+    music: Annotated[
+        Literal["auto", "off"], Meta(description="music under the voice: auto (as the style has it) or off")
+    ] = "auto"
+    music_file: Annotated[str, Meta(description="a file of your own music, in place of what is made; repeated")] = ""
+    music_dir: Annotated[str, Meta(description="a folder of your own music; each video takes one file of it")] = ""
+    music_lu: Annotated[
+        float, Meta(ge=6, le=60, description="how far the music lies below the voice while somebody speaks, LU")
+    ] = 20.0
     loudness_lufs: Annotated[float, Meta(ge=-40, le=0, description="integrated loudness of a film")] = -14.0
     true_peak_dbtp: Annotated[float, Meta(ge=-20, le=0, description="highest true peak of a film")] = -1.0
     loudness_tolerance_lu: Annotated[float, Meta(gt=0, description="how far quality lets the loudness be off")] = 1.0

@@ -164,6 +164,15 @@ ADMISSION_STOPPED = Gauge(
     "ytempire_admission_stopped", "1 while a guardian lets no video be admitted", ["cause"], registry=REGISTRY
 )
 
+#: Routes as they are declared, without names of videos; `refused` where a request never came to one.
+HTTP_SECONDS = Histogram(
+    "ytempire_http_seconds",
+    "Seconds until the gateway began to answer",
+    ["route", "method", "status"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
+    registry=REGISTRY,
+)
+
 STUCK_ATTEMPTS = Gauge(
     "ytempire_stuck_attempts", "Attempts that are silent, or over their limit", ["cause"], registry=REGISTRY
 )

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -51,11 +54,17 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
 
 def _shell(running: Factory, command: str) -> str:
     """What a command prints in a shell that took the factory's environment, as the README says."""
-    env = f'eval "$({ROOT}/ytempire env --data {running.folder})"'
+    return _printed(f"eval {shlex.quote(_environment(running.folder))}; {command}")
+
+
+@cache  # as whoever types several commands: it is taken once
+def _environment(data: Path) -> str:
+    return _printed(f"{ROOT}/ytempire env --data {data}")
+
+
+def _printed(script: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("YTEMPIRE_", "REDIS", "PG"))}
-    done = subprocess.run(
-        ("sh", "-c", f"{env}; {command}"), capture_output=True, text=True, check=False, timeout=60, env=clean
-    )
+    done = subprocess.run(("sh", "-c", script), capture_output=True, text=True, check=False, timeout=60, env=clean)
     assert done.returncode == 0, done.stderr + done.stdout
     return done.stdout.strip()
 

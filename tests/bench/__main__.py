@@ -14,6 +14,7 @@ from tests.bench.bus.lab import Options
 from tests.bench.bus.run import run
 from tests.bench.halt import run as halting
 from tests.bench.money import Money, measure
+from tests.bench.render.asked import Options as Rendering
 
 app = typer.Typer(name="ytempire bench", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -99,6 +100,39 @@ def halt(
         only=tuple(only.replace(",", " ").split()),
     )
     rows = halting.run(options, typer.echo)
+    if json_path is not None:
+        table.write_json(rows, json_path)
+    raise typer.Exit(table.exit_code(rows))
+
+
+@app.command()
+def render(
+    *,
+    rounds: Annotated[int | None, typer.Option(help="Default: as many as fit, at most 3.", min=1)] = None,
+    long: Annotated[bool, typer.Option("--long", help="MoviePy on every film, memory as usual, 200 faults.")] = False,
+    gpu: Annotated[bool, typer.Option("--gpu", help="Also the film of stills on the card.")] = False,
+    tiny: Annotated[bool, typer.Option("--tiny", help="Films of 2 s: to see that all works.")] = False,
+    only: Annotated[
+        str, typer.Option(help="still, upright, clips, memory, jitter, captions, loudness, faults, by commas.")
+    ] = "",
+    contestants: Annotated[str, typer.Option(help="ours, bare, ffmpeg, moviepy, by commas; ours always.")] = "",
+    page: Annotated[str, typer.Option(help="Also put the tables there, between its marks.", metavar="FILE")] = "",
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
+) -> None:
+    """The renderer beside the bare encoder, the ffmpeg command line and MoviePy, on the same films."""
+    options = Rendering(
+        rounds=rounds,
+        long=long,
+        gpu=gpu,
+        tiny=tiny,
+        only=tuple(only.replace(",", " ").split()),
+        contestants=tuple(contestants.replace(",", " ").split()),
+        page=page,
+    )
+    options.check()
+    from tests.bench.render import run as rendering  # noqa: PLC0415 - codecs load only where they are needed
+
+    rows = rendering.run(options, typer.echo)
     if json_path is not None:
         table.write_json(rows, json_path)
     raise typer.Exit(table.exit_code(rows))

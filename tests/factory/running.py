@@ -32,7 +32,7 @@ from streams.transport.over_redis import RedisTransport
 
 T = TypeVar("T")
 STUBS = Path(__file__).with_name("Procfile.stubs")
-_WORKERS = 13
+_WORKERS = 14
 _READY_WITHIN_S, _ENDS_WITHIN_S, _LOOK_S = 90.0, 30.0, 0.02
 
 
@@ -41,11 +41,17 @@ class Factory:
 
     def __init__(self, folder: Path, *, procfile: Path = PROCFILE, environ: Mapping[str, str] | None = None) -> None:
         self.folder, self._procfile = folder, procfile
-        first = free_ports(_WORKERS + 2)
+        first = free_ports(_WORKERS + 3)
         self.redis_port, self.postgres_port, self.metrics_port = first, first + 1, first + 2
+        self.gateway_port = first + 2 + _WORKERS
         self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
         self.database_url = f"postgresql://ytempire@127.0.0.1:{self.postgres_port}/ytempire"
-        ports = {"REDIS": self.redis_port, "POSTGRES": self.postgres_port, "METRICS": self.metrics_port}
+        ports = {
+            "REDIS": self.redis_port,
+            "POSTGRES": self.postgres_port,
+            "METRICS": self.metrics_port,
+            "GATEWAY": self.gateway_port,
+        }
         clean = {name: value for name, value in os.environ.items() if name not in ("REDIS_URL", "DATABASE_URL")}
         self.environ = {
             **clean,

@@ -1,9 +1,9 @@
-"""Fakes for a whole file of tests, and as many places to work at as there are providers."""
+"""As many places to work at as there are providers."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from decimal import Decimal
 
@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from deploy.launch import postgres
-from tests.fakes.running import Fakes, running
+from tests.fakes.running import Fakes
 from tests.faults.workplace import Workplace, workplace
 
 #: By provider, and under which budget for the video.
@@ -22,15 +22,8 @@ _BUSES = range(1, 16)
 
 
 @pytest.fixture(scope="module")
-def fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
-    """All providers, in a process of their own."""
-    with running(tmp_path_factory.mktemp("fakes")) as fakes:
-        yield fakes
-
-
-@pytest.fixture(scope="module")
 def places(
-    fakes: Fakes,
+    fakes_process: Fakes,
     valkey_port: int,
     postgres_port: int,
     migrated_template: str,
@@ -50,7 +43,7 @@ def places(
                 "REDIS_URL": f"redis://127.0.0.1:{valkey_port}/{_BUSES[number % len(_BUSES)]}",
                 "DATABASE_URL": postgres.url(postgres_port, name),
             }
-            async with workplace(provider, fakes, environ, folder / name, video_usd=video_usd) as place:
+            async with workplace(provider, fakes_process, environ, folder / name, video_usd=video_usd) as place:
                 yield place
             await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
         finally:

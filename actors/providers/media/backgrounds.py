@@ -1,7 +1,7 @@
-"""Makes pictures for scenes that have none: landscapes, flowing colors, cut paper, northern lights; no text, no stock.
+"""Makes pictures for scenes that have none: land, forests, silk, cut paper, lights, northern lights; no text, no stock.
 
-The same seed and script give the same pictures on the same machine. The lower part is calm, for the captions. It knows
-nothing of what is said: the pictures set a mood, they do not illustrate.
+The same seed and script give the same pictures on the same machine. The lower part is calm, for the captions. Of what
+is said it takes only the colors, by words such as "ocean": the pictures set a mood, they do not illustrate.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from actors.providers.media.painting import Canvas, finished
-from actors.providers.media.palettes import THEMES
+from actors.providers.media.palettes import THEMES, theme_for
 from actors.providers.media.styles import style_for
 from actors.providers.ports import Checkpoint, Found
 from schema.documents import Scene, Script
@@ -23,6 +23,8 @@ from schema.errors import PermanentError
 _LONG_SCENE_S = 8.0
 _WORDS_PER_S = 2.8
 _JPEG_QUALITY = 92
+#: A word of the title says as much about a film's colors as this many of its narration.
+_TITLE_COUNTS = 5
 
 
 def make(
@@ -41,7 +43,11 @@ def make(
     """
     wanted = set(range(len(script.scenes)) if scenes is None else scenes)
     chance = np.random.default_rng([seed, 0])
-    lights = THEMES[sorted(THEMES)[chance.integers(len(THEMES))]]
+    by_chance = sorted(THEMES)[chance.integers(len(THEMES))]
+    said = " ".join(
+        [*[script.title] * _TITLE_COUNTS, *(f"{scene.heading} {scene.narration}" for scene in script.scenes)]
+    )
+    lights = THEMES[theme_for(said, by_chance)]
     first_style = int(chance.integers(1000))
     places = [number for number, scene in enumerate(script.scenes) for _ in range(pictures_wanted(scene))]
     found = []

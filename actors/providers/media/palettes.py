@@ -5,6 +5,9 @@ All pictures of a film take their colors from one theme, and time passes as the 
 
 from __future__ import annotations
 
+import re
+from collections import Counter
+
 import msgspec
 
 #: Red, green, blue, each 0 to 255.
@@ -59,3 +62,31 @@ THEMES: dict[str, tuple[Light, ...]] = {
         _light("06121f 0b2e3f 12605f 3fa588", "e6fff6", "1b4f5a", "040c14", night=True),
     ),
 }
+
+#: What calls for a theme: words, or beginnings of words where they have this many letters.
+_BEGINNING_LETTERS = 5
+_CALLS = {
+    "ember": "fire flame sun volcano desert war empire ancient rome roman egypt histor gold heat energ money bread "
+    "coffee clay lava rust iron",
+    "lagoon": "ocean sea water river fish octopus whale coral island ship swim wave tide harbor harbour lake rain "
+    "medic blood",
+    "meadow": "forest tree plant garden farm food bee bird soil leaf leaves green health grass animal seed insect",
+    "violet": "space star planet galax moon univers quantum music dream brain mind night sleep memor magic",
+    "polar": "ice snow arctic antarct glaci cold winter mountain climate north frost wind weather air",
+}
+
+
+def theme_for(words: str, otherwise: str) -> str:
+    """The theme that most of these words call for, or the other one where none does."""
+    said = Counter(re.findall(r"[a-z]+", words.casefold()))
+    calls = {
+        theme: sum(count for word, count in said.items() if any(_is_of(word, call) for call in calling.split()))
+        for theme, calling in _CALLS.items()
+    }
+    best = max(calls, key=lambda theme: (calls[theme], theme == otherwise))
+    return best if calls[best] else otherwise
+
+
+def _is_of(word: str, call: str) -> bool:
+    """Short ones are whole words, or "bee" would be in "been"."""
+    return word.startswith(call) if len(call) >= _BEGINNING_LETTERS else word in {call, f"{call}s", f"{call}es"}

@@ -1,19 +1,34 @@
-"""Text that fits: lines broken evenly, sizes reduced until they do, boxes with smooth corners.
+"""Text that fits: lines broken evenly, sizes reduced until they do, written in any script; boxes with smooth corners.
 
 Works on images with straight alpha; what it returns is turned into patches by its callers.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from functools import lru_cache
+
 from PIL import Image, ImageDraw
 
 from actors.rendering.drawing.fonts import Face, Font
+from actors.rendering.planning import unspaced
 from actors.rendering.styles import Colour
 
 #: Corners are drawn this much larger and reduced: PIL draws shapes without smoothing.
 _SMOOTH = 4
 _SHRINK = 0.94
 _SMALLEST = 0.45
+
+
+def write(
+    draw: ImageDraw.ImageDraw, at: tuple[float, float], line: str, face: Face, fill: tuple[int, int, int, int]
+) -> None:
+    """Write one line; `at` is its upper left corner, the height of `face.getmetrics()` above its lowest point."""
+    left, top = at
+    ink = face.ink([glyph for word in face.line([line]).words for glyph in word])
+    if ink:
+        where = (round(left) + ink.left, round(top) + face.getmetrics()[0] + ink.top)
+        draw.bitmap(where, Image.fromarray(ink.mask), fill=fill)
 
 
 def lines(text: str, face: Face, width_px: float) -> list[str]:
@@ -31,13 +46,24 @@ def lines(text: str, face: Face, width_px: float) -> list[str]:
 
 def _greedy(text: str, face: Face, width_px: float) -> list[str]:
     broken: list[str] = []
-    for word in text.split():
-        longer = f"{broken[-1]} {word}" if broken else word
-        if broken and face.getlength(longer) <= width_px:
-            broken[-1] = longer
+    used = 0.0
+    for gap, piece in _pieces(text):
+        # Kerning across a blank is left out here: it is less than a blank's own share, and lines are set whole later.
+        longer = used + face.getlength(gap) + face.getlength(piece)
+        if broken and longer <= width_px:
+            broken[-1], used = f"{broken[-1]}{gap}{piece}", longer
         else:
-            broken.append(word)
+            broken.append(piece)
+            used = face.getlength(piece)
     return broken
+
+
+@lru_cache(maxsize=64)
+def _pieces(text: str) -> tuple[tuple[str, str], ...]:
+    """What a line is made of, words and parts of what is written without blanks, each with what stands before it."""
+    return tuple(
+        ("" if place else " ", piece) for word in text.split() for place, piece in enumerate(unspaced.cut(word))
+    )
 
 
 def fitted(
@@ -63,9 +89,9 @@ def shortened(line: str, face: Face, width_px: float) -> str:
     """The line, cut so that it and an ellipsis fit."""
     if face.getlength(line) <= width_px:
         return line
-    while line and face.getlength(f"{line}…") > width_px:
-        line = line[:-1].rstrip(" …")
-    return f"{line}…"
+    # the longest beginning that fits; nothing at all always counts as fitting
+    kept = bisect_right(range(1, len(line) + 1), width_px, key=lambda end: face.getlength(f"{line[:end]}…"))
+    return f"{line[:kept].rstrip(' …')}…"
 
 
 def box(width: int, height: int, radius: float, colour: Colour, alpha: float) -> Image.Image:

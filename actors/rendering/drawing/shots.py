@@ -20,6 +20,8 @@ from actors.rendering.planning.plan import Plan, Shot
 #: A freeze is seen where a second of motion changes less than this, in levels of luma (of 255). The inspection
 #: listens at -60 dB, 0.26 levels; twice that leaves room for what the encoder smooths away.
 _SEEN_LEVELS = 0.5
+#: How much of the last picture is seen under the end card.
+_UNDER_THE_END = 0.4
 #: A clip is opened so long before its shot, seconds of film: an open one holds its decoder's memory.
 _OPENED_S = 1.5
 
@@ -78,8 +80,11 @@ class Shots:
             return Layer(self._compositor.moving(clip), 1.0, 0.5, 0.5, *taken)
         progress = (frame - shot.first) / max(1, shot.end - shot.first - 1)
         canvas = self._canvases[shot.picture].result()
-        if frame == shot.first and _levels_a_second(canvas, shot, self._plan) < _SEEN_LEVELS:
-            self._flat.add(place)
+        if frame == shot.first:
+            levels = _levels_a_second(canvas, shot, self._plan)
+            covered = any(card.kind == "outro" and card.first < shot.end for card in self._plan.cards)
+            if levels * (_UNDER_THE_END if covered else 1) < _SEEN_LEVELS:
+                self._flat.add(place)
         return Layer(canvas, *shot.move.at(progress), *taken)
 
     def _want(self, place: int) -> None:

@@ -18,21 +18,21 @@ from types import TracebackType
 from typing import Literal, NamedTuple, Self
 
 import av
+from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
 from actors.rendering.nv12 import BT709, LIMITED, Nv12, video_frame
-from actors.rendering.sound.samples import RATE_HZ, Samples, audio_frames
+from actors.rendering.sound.samples import RATE_HZ
+from actors.rendering.sound.track import BITRATES, FRAME, OPTIONS, Track
 from schema.settings.video import Video
 
 #: The encoder of the CPU, as FFmpeg names it.
 NAME: Literal["libx264"] = "libx264"
 #: Frames that may wait for the encoder.
 _DEPTH = 8
-_AAC_FRAME = 1024
 #: A place to start playing from, at least every two seconds.
 GOP_S = 2
-_BITRATES = {"128k": 128_000, "192k": 192_000}
 
 
 class Codec(NamedTuple):
@@ -70,12 +70,12 @@ class Encoder:
         out: Path,
         size: tuple[int, int],
         video: Video,
-        sound: Future[Samples],
+        sound: Future[Track],
         *,
         codec: Codec | None = None,
         as_frame: Callable[[Nv12], av.VideoFrame] = video_frame,
     ) -> None:
-        """`sound` is the whole film's, two channels; it may still be in the making.
+        """`sound` is the whole film's; it may still be in the making.
 
         `codec` is libx264 where none is given, and `as_frame` makes of what is written the frames that it takes.
         """
@@ -140,9 +140,10 @@ class _Tracks:
     def __init__(self, container: OutputContainer, size: tuple[int, int], video: Video, codec: Codec) -> None:
         self._container, self._fps, self._shown = container, video.fps, 0
         self._pictures = add_pictures(container, size, video.fps, codec)
-        self._sound = container.add_stream("aac", rate=RATE_HZ, layout="stereo")
-        self._sound.bit_rate = _BITRATES[video.audio_bitrate]
-        self._unheard: Iterator[av.AudioFrame] | None = None
+        # Opened as the track's own encoder was, for its parameters alone: the sound may not be there yet.
+        self._sound = container.add_stream("aac", rate=RATE_HZ, layout="stereo", options=OPTIONS)
+        self._sound.bit_rate = BITRATES[video.audio_bitrate]
+        self._unheard: Iterator[av.Packet[AudioStream]] | None = None
         self._heard_s = 0.0
 
     def show(self, frame: av.VideoFrame) -> None:
@@ -150,15 +151,20 @@ class _Tracks:
         self._shown += 1
         self._container.mux(self._pictures.encode(frame))
 
-    def play(self, samples: Samples) -> None:
-        """Encode as much of the sound as the pictures have reached."""
+    def play(self, track: Track) -> None:
+        """Mux as much of the sound as the pictures have reached."""
         if self._unheard is None:
-            self._unheard = audio_frames(samples, _AAC_FRAME)
-        while self._heard_s <= self._shown / self._fps and (frame := next(self._unheard, None)) is not None:
-            self._container.mux(self._sound.encode(frame))
-            self._heard_s += _AAC_FRAME / RATE_HZ
+            self._unheard = track.packets()
+        while self._heard_s <= self._shown / self._fps and (packet := next(self._unheard, None)) is not None:
+            self._mux(packet)
 
-    def end(self, samples: Samples) -> None:
-        self.play(samples)
+    def end(self, track: Track) -> None:
+        self.play(track)
         self._container.mux(self._pictures.encode(None))
-        self._container.mux(self._sound.encode(None))
+        for packet in self._unheard or ():
+            self._mux(packet)
+
+    def _mux(self, packet: av.Packet[AudioStream]) -> None:
+        packet.stream = self._sound
+        self._container.mux(packet)
+        self._heard_s += FRAME / RATE_HZ

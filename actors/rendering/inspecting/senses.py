@@ -95,7 +95,10 @@ class Ear:
         _configure(graph, (self._source, level, silence, mono, self._sink))
         self._silent = _Spans("lavfi.silence_start", "lavfi.silence_end")
         self._reading: dict[str, str] = {}
-        self._samples: list[NDArray[np.float32]] = []
+        # Of blocks of whole milliseconds, not the samples: a film may be long.
+        self._heard: list[Envelope] = []
+        self._rest: NDArray[np.float32] = np.zeros(0, np.float32)
+        self._count = 0
 
     def hear(self, frame: av.AudioFrame) -> None:
         """Take the next frame."""
@@ -106,8 +109,8 @@ class Ear:
         """Loudness, silences, envelope."""
         self._source.push(None)
         self._pull()
-        heard = np.concatenate(self._samples) if self._samples else np.zeros(0, np.float32)
-        return loudness(self._reading), self._silent.closed(heard.size / self._rate_hz), envelope(heard, self._rate_hz)
+        heard = np.concatenate([*self._heard, np.zeros(0, np.float32)])
+        return loudness(self._reading), self._silent.closed(self._count / self._rate_hz), heard
 
     def _pull(self) -> None:
         for frame in pulled(self._sink):
@@ -115,7 +118,14 @@ class Ear:
                 self._silent.note(frame.metadata)
                 if "lavfi.r128.I" in frame.metadata:
                     self._reading = frame.metadata
-                self._samples.append(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+                self._keep(frame.to_ndarray().reshape(-1).astype(np.float32, copy=False))
+
+    def _keep(self, samples: NDArray[np.float32]) -> None:
+        self._count += samples.size
+        samples = np.concatenate([self._rest, samples])
+        whole = samples.size - samples.size % (self._rate_hz // ENVELOPE_HZ)
+        self._heard.append(envelope(samples[:whole], self._rate_hz))
+        self._rest = samples[whole:]
 
 
 class _Spans:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import msgspec
+import numpy as np
 
 from actors.rendering.inspecting.measuring import Measured, measure
 from actors.rendering.inspecting.senses import Span, envelope
@@ -18,9 +19,10 @@ from actors.rendering.inspecting.sync import sync
 from actors.rendering.nv12 import BT709, LIMITED
 from actors.rendering.order import Inspection, InspectionOrder
 from actors.rendering.planning.plan import Plan
-from actors.rendering.sound.samples import RATE_HZ, read_voice
+from actors.rendering.sound.samples import RATE_HZ, read
 from schema.documents import Finding
 from schema.errors import PermanentError
+from schema.settings.video import Video
 
 __all__ = ["Inspection", "InspectionOrder", "inspect"]
 
@@ -30,6 +32,10 @@ _SOUND_LENGTH_S = 0.1
 _READING_DB = 0.05
 #: Words end more softly than their times say, seconds.
 _FADING_S = 0.1
+#: Music rises from nothing and fades to it, seconds.
+_RISING_S, _FADED_S = 0.3, 1.0
+#: Music that is set softer than this may count as silence, LUFS.
+_AUDIBLE_LUFS = -40.0
 
 
 def inspect(
@@ -88,8 +94,7 @@ def _pictures(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[F
 
 def _sound(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Finding]:
     video, heard = order.video, found.loudness
-    pauses = [(pause.start_s - _FADING_S, pause.end_s + _FADING_S) for pause in plan.silences]
-    yield _longest("silence", found.silent, pauses, video.silence_max_s)
+    yield _longest("silence", found.silent, _quiet(plan, video), video.silence_max_s)
     off = abs(heard.lufs - video.loudness_lufs)
     allowed = f"{video.loudness_lufs:g} LUFS, give or take {video.loudness_tolerance_lu:g}"
     yield Finding("loudness", off <= video.loudness_tolerance_lu + _READING_DB, f"{heard.lufs:.2f} LUFS", allowed)
@@ -97,9 +102,17 @@ def _sound(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Find
     yield Finding("true peak", low, f"{heard.peak_dbtp:.2f} dBTP", f"at most {video.true_peak_dbtp:g} dBTP")
 
 
+def _quiet(plan: Plan, video: Video) -> list[Span]:
+    """Where nothing need be heard. With music that was made for it, a film is silent only as it begins and ends."""
+    if plan.music.startswith("made:") and video.loudness_lufs - video.music_lu >= _AUDIBLE_LUFS:
+        return [(0.0, _RISING_S), (plan.duration_s - _FADED_S, plan.duration_s)]
+    return [(pause.start_s - _FADING_S, pause.end_s + _FADING_S) for pause in plan.silences]
+
+
 def _in_sync(found: Measured, plan: Plan, order: InspectionOrder) -> Iterator[Finding]:
     """Whether the voice is where the pictures say."""
-    voice = envelope(read_voice(order.voice)[0], RATE_HZ)
+    # Block by block: a long voice need not be in memory.
+    voice = np.concatenate([envelope(block[0], RATE_HZ) for block in read(order.voice, "mono", called="voice")])
     lag = sync(found.envelope, voice, plan.voice_start_s)
     measured = f"at most {lag.worst_ms} ms off its plan; {lag.found} of {lag.pieces} pieces of it found"
     right = abs(lag.worst_ms) <= order.video.sync_max_ms and lag.found == lag.pieces > 0

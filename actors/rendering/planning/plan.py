@@ -77,6 +77,8 @@ class Plan(msgspec.Struct, frozen=True):
     flat_shots: tuple[int, ...] = ()
     #: The name of its style.
     style: str = "default"
+    #: What plays under the voice: `made:` and a mood, `file:` and the path of the user's own, or nothing.
+    music: str = ""
 
     @property
     def duration_s(self) -> float:

@@ -12,20 +12,20 @@ from collections.abc import Mapping, Sequence
 
 from actors.rendering import styles
 from actors.rendering.order import FilmOrder
+from actors.rendering.planning.cards import cards
 from actors.rendering.planning.clipping import Clippings, Usable, lengths_s, longest_s
 from actors.rendering.planning.framing import UNMOVED, Interest, moves
 from actors.rendering.planning.phrases import phrases
-from actors.rendering.planning.plan import Caption, Card, Plan, Shot, Silence, Transition
+from actors.rendering.planning.plan import Caption, Plan, Shot, Silence, Transition
 from actors.rendering.styles import Style
 from schema.documents import Word
 from schema.errors import PermanentError
 from schema.settings.video import frame_size
 
 #: The voice begins this long after the film does, and ends this long before it, seconds.
-LEAD_IN_S, LEAD_OUT_S = 0.6, 1.2
+LEAD_IN_S, LEAD_OUT_S = 0.6, 3.0
 #: A picture that shares its scene with others stays at least this long, seconds.
 _SHOT_MIN_S = 2.0
-_TITLE_S, _CHAPTER_S = 3.4, 3.2
 #: A caption stays this long after its last word, unless the next one comes; seconds.
 _LINGER_S = 0.6
 #: Words may lie beyond the end of the voice by this much, seconds.
@@ -49,6 +49,10 @@ def plan(
     style = styles.named(order.style, order.aspect)
     frames = round((LEAD_IN_S + voice_s + LEAD_OUT_S) * fps)
     bounds = _scene_bounds(order, fps, frames)
+    shots = _shots(order, bounds, style, interests or [Interest()] * len(order.pictures), clips or {})
+    captions = _captions(order, style, fps, frames)
+    # The end card comes when the voice has gone and the last caption with it.
+    end = max([_frame(voice_s, fps), *(caption.end for caption in captions)])
     return Plan(
         width=width,
         height=height,
@@ -56,9 +60,9 @@ def plan(
         frames=frames,
         voice_start_s=LEAD_IN_S,
         voice_s=voice_s,
-        shots=tuple(_shots(order, bounds, style, interests or [Interest()] * len(order.pictures), clips or {})),
-        captions=tuple(_captions(order, style, fps, frames)),
-        cards=tuple(_cards(order, bounds, fps)),
+        shots=tuple(shots),
+        captions=tuple(captions),
+        cards=tuple(cards(order, shots, bounds, (end, frames))),
         silences=tuple(_silences(order, frames / fps)),
         style=order.style,
     )
@@ -181,7 +185,7 @@ def _captions(order: FilmOrder, style: Style, fps: int, frames: int) -> list[Cap
     spoken: list[tuple[Word, ...]] = []
     for scene in order.speech.scenes:
         shown = [word for word in scene.words if word.text.strip()]
-        spoken += phrases(shown, style.caption_words, style.caption_chars)
+        spoken += phrases(shown, style.caption_words, style.caption_chars, order.script.language)
     captions: list[Caption] = []
     for place, words in enumerate(spoken):
         starts = tuple(_frame(word.start_s, fps) for word in words)
@@ -191,19 +195,6 @@ def _captions(order: FilmOrder, style: Style, fps: int, frames: int) -> list[Cap
         if starts[0] < end:
             captions.append(Caption(tuple(" ".join(word.text.split()) for word in words), starts, starts[0], end))
     return captions
-
-
-def _cards(order: FilmOrder, bounds: Sequence[int], fps: int) -> list[Card]:
-    title = " ".join(order.script.title.split())
-    free_from = min(round(_TITLE_S * fps), bounds[-1]) if title else 0
-    cards = [Card("title", title, 0, free_from)] if title else []
-    for scene, (begin, end) in zip(order.script.scenes, itertools.pairwise(bounds), strict=True):
-        heading, first = " ".join(scene.heading.split()), max(begin, free_from)
-        last = min(first + round(_CHAPTER_S * fps), end)
-        # A heading that cannot stay long enough to be read, or that repeats the title, only disturbs.
-        if heading and heading.casefold() != title.casefold() and last - first >= fps:
-            cards.append(Card("chapter", heading, first, last))
-    return cards
 
 
 def _silences(order: FilmOrder, duration_s: float) -> list[Silence]:

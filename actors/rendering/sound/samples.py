@@ -19,9 +19,10 @@ from schema.errors import PermanentError
 Samples = NDArray[np.float32]
 
 RATE_HZ = 48_000
-#: Samples handed over at a time.
-_BLOCK = 8192
+#: Samples handled at a time: a whole number of AAC frames, of the steps of gain curves, and of loudness readings.
+BLOCK = 61_440
 _LAYOUTS = {1: "mono", 2: "stereo"}
+_CHANNELS = {layout: channels for channels, layout in _LAYOUTS.items()}
 
 Filter = tuple[str, str]
 
@@ -34,29 +35,61 @@ class Loudness(NamedTuple):
 
 
 def read_voice(path: str) -> Samples:
-    """The voice, mixed down to one channel.
+    """The voice, mixed down to one channel, all at once.
 
     Raises PermanentError, naming the file, when it cannot be read or holds no sound.
     """
-    name = Path(path).name
+    blocks = list(read(path, "mono", called="voice"))
+    return np.concatenate(blocks, axis=1) if blocks else np.zeros((1, 0), np.float32)
+
+
+def read(path: str, layout: str, *, called: str) -> Iterator[Samples]:
+    """The sound of a file as `layout`, mono or stereo, BLOCK samples at a time, the last block shorter.
+
+    Raises PermanentError, naming the file and what it is `called`, when it cannot be read or holds no sound.
+    """
+    where = f"the {called} {Path(path).name}"
+    count = 0
     try:
-        with av.open(path) as container:
-            resampler = av.AudioResampler(format="flt", layout="mono", rate=RATE_HZ)
-            frames = [frame for decoded in container.decode(audio=0) for frame in resampler.resample(decoded)]
-            frames += resampler.resample(None)
-    except (av.FFmpegError, IndexError) as error:
-        hint = "expected a WAV or another sound file"
-        raise PermanentError(f"the voice {name} cannot be read: {error}", hint=hint) from error
-    voice = np.concatenate([frame.to_ndarray().reshape(1, -1) for frame in frames], axis=1) if frames else _NOTHING
-    if not voice.size or not np.isfinite(voice).all():
-        raise PermanentError(f"the voice {name} holds no sound: {voice.shape[1]} samples")
-    return voice
+        for block in reblocked(_decoded(path, layout), _CHANNELS[layout]):
+            if not np.isfinite(block).all():
+                raise PermanentError(f"{where} holds no sound: numbers that are none after {count / RATE_HZ:.1f} s")
+            count += block.shape[1]
+            yield block
+    except (av.FFmpegError, IndexError, ValueError) as error:
+        raise PermanentError(f"{where} cannot be read: {error}", hint="expected a WAV or another sound file") from error
+    if not count:
+        raise PermanentError(f"{where} holds no sound: 0 samples")
 
 
-_NOTHING: Samples = np.zeros((1, 0), np.float32)
+def _decoded(path: str, layout: str) -> Iterator[Samples]:
+    with av.open(path) as container:
+        resampler = av.AudioResampler(format="fltp", layout=layout, rate=RATE_HZ)
+        for decoded in container.decode(audio=0):
+            for frame in resampler.resample(decoded):
+                yield frame.to_ndarray().astype(np.float32, copy=False)
+        for frame in resampler.resample(None):
+            yield frame.to_ndarray().astype(np.float32, copy=False)
 
 
-def audio_frames(samples: Samples, block: int = _BLOCK) -> Iterator[av.AudioFrame]:
+def reblocked(parts: Iterable[Samples], channels: int) -> Iterator[Samples]:
+    """The same samples in blocks of BLOCK, the last one shorter."""
+    waiting: list[Samples] = [np.zeros((channels, 0), np.float32)]
+    count = 0
+    for part in parts:
+        waiting.append(part)
+        count += part.shape[1]
+        if count >= BLOCK:
+            joined = np.concatenate(waiting, axis=1)
+            whole = count // BLOCK * BLOCK
+            for start in range(0, whole, BLOCK):
+                yield joined[:, start : start + BLOCK]
+            waiting, count = [joined[:, whole:]], count - whole
+    if count:
+        yield np.concatenate(waiting, axis=1)
+
+
+def audio_frames(samples: Samples, block: int = BLOCK) -> Iterator[av.AudioFrame]:
     """The samples as FFmpeg takes them, `block` at a time, stamped from 0."""
     for start in range(0, samples.shape[1], block):
         part = np.ascontiguousarray(samples[:, start : start + block])

@@ -1,1 +1,1 @@
-"""`bench render`: what a film costs beside its bare encode and beside others, and how steadily it moves."""
+"""The renderer beside the bare encoder, the ffmpeg command line and MoviePy, on the same films."""

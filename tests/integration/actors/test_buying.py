@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -28,7 +27,7 @@ from streams.process import Process
 from tests.fakes import pictures
 from tests.fakes.faults import Fault
 from tests.fakes.ledger import Line
-from tests.fakes.running import Fakes, running
+from tests.fakes.running import Fakes
 from tests.integration.actors.by_hand import Stage
 from tests.integration.processes import Processes
 from tests.integration.record.conftest import execute, value
@@ -36,18 +35,6 @@ from tests.integration.record.conftest import execute, value
 Document = TypeVar("Document")
 _WORK = {"script": script.write, "media": media.collect, "audio": audio.synthesise}
 _NOTES = "Octopuses have three hearts. Two of them serve the gills and one serves the body. " * 3
-
-
-@pytest.fixture(scope="module")
-def all_fakes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fakes]:
-    with running(tmp_path_factory.mktemp("fakes")) as fakes:
-        yield fakes
-
-
-@pytest.fixture
-def fakes(all_fakes: Fakes) -> Fakes:
-    all_fakes.forget()
-    return all_fakes
 
 
 class Buyer:
@@ -183,7 +170,7 @@ async def test_where_a_provider_fails_the_next_one_is_used_and_both_are_recorded
 
 
 async def test_a_picture_that_cannot_be_found_is_generated_for_its_scene_alone(buyer: Buyer, fakes: Fakes) -> None:
-    fakes.order(Fault("pexels", "empty", count=1))
+    fakes.order(Fault("pexels", "empty", count=2))  # the first scene's search for a clip, and for photos
     video = await buyer.video(notes="", length_s=20.0)
     await buyer.do(video, "script", "media")
     footage = await buyer.left(video, "media", Footage)

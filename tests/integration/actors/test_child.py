@@ -24,7 +24,7 @@ from streams.process import Process
 from tests.integration.processes import PATIENCE_S, until
 from tests.unit.rendering.orders import order
 
-LONG = (("", "word " * 120),)
+LONG, SHORT = (("", "word " * 120),), (("Hearts", "Three hearts."),)
 #: Lets the child be this program.
 Program = Callable[[str], None]
 
@@ -79,15 +79,15 @@ async def _ended(working: Awaitable[object]) -> object:
 
 
 async def test_a_film_comes_back_as_its_result_and_its_progress_is_kept(task: Task, tmp_path: Path) -> None:
-    rendered = await _film(task, order(tmp_path))
+    rendered = await _film(task, order(tmp_path, scenes=SHORT))
     assert rendered.frames > 0
     assert task.progress > 0
 
 
 async def test_an_order_that_cannot_be_filmed_is_a_permanent_error_with_its_hint(task: Task, tmp_path: Path) -> None:
     asked = order(tmp_path)
-    with pytest.raises(PermanentError, match=r"U\+5FC3") as got:
-        await _film(task, replace(asked, script=replace(asked.script, title="心")))
+    with pytest.raises(PermanentError, match=r"U\+12000") as got:
+        await _film(task, replace(asked, script=replace(asked.script, title="𒀀")))
     assert got.value.hint
 
 

@@ -98,6 +98,15 @@ async def test_what_is_refused_is_kept_with_its_fields_its_reason_and_where_it_c
     assert await value(process.postgres, row) == f"rejected: {receipt['error']}"
 
 
+async def test_a_style_that_there_is_not_is_refused_with_the_names_of_those_there_are(process: Process) -> None:
+    await _say(process, {**GOOD, "style": "nior"})
+    receipt = await _receipt(process)
+    assert receipt["error"].startswith("style is 'nior': expected one of bold, default, ")
+    assert receipt["hint"].endswith("style default")
+    await _say(process, {**GOOD, "style": "night"}, "2-0")
+    assert (await _receipt(process, "2-0"))["status"] == "waiting"
+
+
 async def test_beyond_what_may_wait_a_request_is_refused_by_the_name_of_the_setting(processes: Processes) -> None:
     process = await processes("intake", limits=Limits(waiting_capacity=1))
     await _say(process, GOOD, "1-0")

@@ -15,7 +15,7 @@ echo "$*" >>"{folder}/uv.asked"
 mkdir -p "$UV_PROJECT_ENVIRONMENT/bin"
 cat >"$UV_PROJECT_ENVIRONMENT/bin/python" <<'END'
 #!/bin/sh
-echo "in $(pwd) with $PYTHONPATH:" "$@"
+echo "in $(pwd) with $PYTHONPATH${{PYTHONDONTWRITEBYTECODE+ and nothing kept}}:" "$@"
 END
 chmod +x "$UV_PROJECT_ENVIRONMENT/bin/python"
 """
@@ -29,6 +29,7 @@ class Clone:
     def __init__(self, folder: Path, *, python: str | None) -> None:
         self.root = folder / "a clone"
         self.bin = folder / "bin"
+        self.environ = {"PATH": str(self.bin)}
         for place in (self.root / ".tools" / "bin", self.bin):
             place.mkdir(parents=True)
         for name in ("ytempire", "uv.lock", "pyproject.toml"):
@@ -52,7 +53,7 @@ class Clone:
         """Call it as a user does."""
         return subprocess.Popen(
             (by or self.root / "ytempire", *args),
-            env={"PATH": str(self.bin)},
+            env=self.environ,
             cwd=cwd or self.root,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -130,6 +131,12 @@ def test_a_set_up_that_was_cut_short_is_made_up_for(clone: Clone) -> None:
     (clone.root / ".venv" / "ytempire-run.stamp.part").touch()
     code, out, _ = clone.run("up")
     assert (code, out) == (0, f"in {clone.root} with {clone.root}: -m deploy up\n")
+
+
+def test_what_is_compiled_is_kept_also_where_the_image_forbids_it(clone: Clone) -> None:
+    clone.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    code, out, errors = clone.run("up")
+    assert (code, out) == (0, f"in {clone.root} with {clone.root}: -m deploy up\n"), errors
 
 
 def test_two_at_once_set_up_once(clone: Clone) -> None:

@@ -17,6 +17,9 @@ from actors.providers.script.samples import sample_for
 from schema.documents import Brief, Scene, Script, SpokenScene
 from schema.errors import ConfigurationError, PermanentError
 
+#: One test process loads the voice for all of them.
+pytestmark = pytest.mark.xdist_group("voice")
+
 ALIGNER_HZ = 16_000
 HARD = (
     "Dr. Smith met Mr. Jones at 5:30 pm.",

@@ -77,12 +77,12 @@ def test_a_film_and_its_inspection_come_back_as_lines(tmp_path: Path, children: 
 
 def test_an_order_that_cannot_be_filmed_comes_back_as_a_permanent_error(tmp_path: Path, children: list[Child]) -> None:
     asked = order(tmp_path)
-    child = start(children, "film", replace(asked, script=replace(asked.script, title="心")), tmp_path)
+    child = start(children, "film", replace(asked, script=replace(asked.script, title="𒀀")), tmp_path)
     said = lines(child)
     assert child.wait() == 1
     assert len(said) == 1
     assert said[0]["error"]["kind"] == "permanent"
-    assert "U+5FC3" in said[0]["error"]["message"]
+    assert "U+12000" in said[0]["error"]["message"]
     assert said[0]["error"]["hint"]
 
 

@@ -115,6 +115,19 @@ def test_an_upright_film_with_less_bitrate_passes_its_inspection(tmp_path: Path)
     assert [finding for finding in verdict.findings if not finding.passed] == []
 
 
+@pytest.mark.parametrize("music", ["off", "own"])
+def test_without_music_and_with_your_own_a_film_passes_its_inspection(tmp_path: Path, music: str) -> None:
+    asked = order(tmp_path, scenes=(("", "One two three four."),))
+    own = write_wav(tmp_path / "own.wav", 0.2 * np.sin(np.arange(48_000) * 0.05))
+    video = replace(asked.video, music="off") if music == "off" else replace(asked.video, music_file=own)
+    asked = replace(asked, video=replace(video, loudness_tolerance_lu=0.2))
+    render(asked, checkpoint=go_on, progress=unheard)
+    verdict = inspect(
+        InspectionOrder(asked.out, asked.plan_out, asked.voice, asked.video), checkpoint=go_on, progress=unheard
+    )
+    assert [finding for finding in verdict.findings if not finding.passed] == []
+
+
 def no_picture(asked: FilmOrder, folder: Path) -> FilmOrder:
     path = folder / "page.png"
     path.write_text("<html>")
@@ -125,8 +138,12 @@ def no_voice(asked: FilmOrder, folder: Path) -> FilmOrder:
     return replace(asked, voice=write_wav(folder / "empty.wav", np.zeros(0)))
 
 
+def no_music(asked: FilmOrder, folder: Path) -> FilmOrder:
+    return replace(asked, video=replace(asked.video, music_file=str(folder / "gone.mp3")))
+
+
 def odd_letter(asked: FilmOrder, _folder: Path) -> FilmOrder:
-    return replace(asked, script=replace(asked.script, title="三つの心臓"))
+    return replace(asked, script=replace(asked.script, title="𒀀"))
 
 
 def backward_words(asked: FilmOrder, _folder: Path) -> FilmOrder:
@@ -139,6 +156,7 @@ def backward_words(asked: FilmOrder, _folder: Path) -> FilmOrder:
     [
         (no_picture, "page.png is not a picture"),
         (no_voice, "voice empty.wav"),
+        (no_music, "the music gone.mp3 cannot be read"),
         (odd_letter, "no font here can draw"),
         (backward_words, "the word 'b' of scene 1"),
     ],
@@ -152,6 +170,6 @@ def test_what_cannot_be_filmed_is_refused_by_name_before_the_first_frame(
 def test_a_silent_voice_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
     asked = order(tmp_path)
     write_wav(Path(asked.voice), np.zeros(round(asked.speech.duration_s * 24_000)))
-    with pytest.raises(PermanentError, match="the voice is silent"):
+    with pytest.raises(PermanentError, match=r"voice\.wav is silent"):
         render(asked, checkpoint=go_on, progress=unheard)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0.png", "1.png", "voice.wav"]

@@ -7,7 +7,7 @@ import pytest
 
 from actors.providers.media.backgrounds import make
 from actors.providers.media.painting import Canvas, finished
-from actors.providers.media.palettes import THEMES
+from actors.providers.media.palettes import THEMES, theme_for
 from actors.providers.media.styles import _IN_TURN, Style, style_for
 from schema.documents import Scene, Script
 
@@ -67,3 +67,16 @@ def test_captions_stand_on_a_calm_dark_ground(style: Style, size: tuple[int, int
         assert low.mean() < 165
         assert low.std() < 45
         assert gray.std() > 3  # and the picture is no empty wall
+
+
+@pytest.mark.parametrize(
+    ("words", "theme"),
+    [
+        ("Why octopuses have three hearts", "lagoon"),
+        ("The desert empire and its gold, by the sea", "ember"),
+        ("How glaciers carve mountains", "polar"),
+        ("What is a tax?", "meadow"),
+    ],
+)
+def test_the_colors_follow_the_words_or_else_the_chance(words: str, theme: str) -> None:
+    assert theme_for(words, "meadow") == theme

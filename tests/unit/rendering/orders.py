@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import wave
 from collections.abc import Sequence
+from functools import cache
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -24,12 +26,19 @@ _GAP_S, _PAUSE_S = 0.06, 0.4
 
 def picture(path: Path, seed: int, size: tuple[int, int] = (640, 360)) -> str:
     """A colourful picture with edges of every size."""
+    path.write_bytes(_drawn(seed, size, path.suffix))
+    return str(path)
+
+
+@cache  # most orders show the same pictures, and a test process makes dozens of orders
+def _drawn(seed: int, size: tuple[int, int], suffix: str) -> bytes:
     dice = np.random.default_rng(seed)
     coarse = dice.integers(0, 256, (9, 16, 3), np.uint8)
     fine = dice.integers(0, 256, (90, 160, 3), np.uint8)
     layers = [Image.fromarray(layer).resize(size, Image.Resampling.BICUBIC) for layer in (coarse, fine)]
-    Image.blend(layers[0], layers[1], 0.35).save(path)
-    return str(path)
+    file = BytesIO()
+    Image.blend(layers[0], layers[1], 0.35).save(file, Image.registered_extensions()[suffix])
+    return file.getvalue()
 
 
 def spoken(scenes: Sequence[tuple[str, str]] = SCENES) -> tuple[tuple[SpokenScene, ...], NDArray[np.float32]]:

@@ -10,16 +10,17 @@ import pytest
 
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.nv12 import Nv12, blank
-from actors.rendering.sound.samples import RATE_HZ, Samples
+from actors.rendering.sound.samples import RATE_HZ
+from actors.rendering.sound.track import Track, silent
 from schema.settings.video import Video
 
 SIZE = (320, 180)
 QUICK = Video(preset="ultrafast")
 
 
-def sound(seconds: float = 1.0) -> Future[Samples]:
-    ready: Future[Samples] = Future()
-    ready.set_result(np.zeros((2, round(seconds * RATE_HZ)), np.float32))
+def sound(seconds: float = 1.0) -> Future[Track]:
+    ready: Future[Track] = Future()
+    ready.set_result(silent(seconds, QUICK.audio_bitrate))
     return ready
 
 
@@ -39,7 +40,7 @@ def test_the_file_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -
     assert [path.name for path in tmp_path.iterdir()] == ["film.mp4"]
 
 
-def film(out: Path, frames: Iterable[Nv12], track: Future[Samples]) -> None:
+def film(out: Path, frames: Iterable[Nv12], track: Future[Track]) -> None:
     """Encode these frames, small and quickly."""
     with Encoder(out, SIZE, QUICK, track) as encoder:
         for frame in frames:
@@ -72,7 +73,7 @@ def test_an_error_of_the_encoder_reaches_the_writer_and_never_blocks_it(tmp_path
 
 
 def test_an_error_of_the_sound_reaches_the_writer(tmp_path: Path) -> None:
-    broken: Future[Samples] = Future()
+    broken: Future[Track] = Future()
     broken.set_exception(ArithmeticError("no gain"))
     with pytest.raises(ArithmeticError, match="no gain"):
         film(tmp_path / "film.mp4", (grey() for _ in range(100)), broken)
@@ -80,7 +81,7 @@ def test_an_error_of_the_sound_reaches_the_writer(tmp_path: Path) -> None:
 
 
 def test_an_error_after_the_last_frame_is_not_lost(tmp_path: Path) -> None:
-    late: Future[Samples] = Future()
+    late: Future[Track] = Future()
 
     def frames() -> Iterator[Nv12]:
         yield grey()
@@ -92,11 +93,11 @@ def test_an_error_after_the_last_frame_is_not_lost(tmp_path: Path) -> None:
 
 
 def test_sound_that_is_late_still_gets_into_the_film(tmp_path: Path) -> None:
-    late: Future[Samples] = Future()
+    late: Future[Track] = Future()
 
     def frames() -> Iterator[Nv12]:
         yield from (grey() for _ in range(30))
-        late.set_result(np.zeros((2, RATE_HZ), np.float32))
+        late.set_result(silent(1.0, QUICK.audio_bitrate))
 
     film(tmp_path / "film.mp4", frames(), late)
     with av.open(str(tmp_path / "film.mp4")) as container:

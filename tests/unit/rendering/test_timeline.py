@@ -154,10 +154,41 @@ def test_a_scene_without_words_has_its_picture_and_no_caption(tmp_path: Path) ->
     assert film.frames == sum(shot.end - shot.first - shot.fade for shot in film.shots)
 
 
+def test_a_short_title_does_not_stay_long_beside_the_captions(tmp_path: Path) -> None:
+    short, long = (planned(order(tmp_path, title=title)).cards[0] for title in ("Three hearts", "word " * 12))
+    assert short.end == round(2.2 * 30)
+    assert long.end > short.end
+
+
 def test_the_title_gives_way_to_the_heading_and_a_heading_that_repeats_it_is_left_out(tmp_path: Path) -> None:
     cards = planned(order(tmp_path, scenes=LONG, title="Two")).cards
-    assert [(card.kind, card.text) for card in cards] == [("title", "Two"), ("chapter", "One"), ("chapter", "Three")]
+    shown = [("title", "Two"), ("chapter", "One"), ("chapter", "Three"), ("outro", "Two")]
+    assert [(card.kind, card.text) for card in cards] == shown
     assert cards[0].end == cards[1].first
+
+
+def test_the_film_ends_with_a_card_once_the_voice_and_the_captions_have_gone(asked: FilmOrder) -> None:
+    film = planned(asked)
+    end = film.cards[-1]
+    assert (end.kind, end.end) == ("outro", film.frames)
+    assert end.first / film.fps >= film.voice_start_s + film.voice_s - 1 / film.fps
+    assert end.first >= film.captions[-1].end
+    assert 2 * film.fps < end.end - end.first <= 3 * film.fps
+
+
+def test_whose_picture_it_is_is_said_beside_it_and_everyone_is_named_once_at_the_end(asked: FilmOrder) -> None:
+    credits_ = ("Photo by Ada on Pexels (https://example.org/1)", "Photo by Bo on Pexels (https://example.org/2)")
+    pictures = tuple(
+        replace(picture, credit=credit) for picture, credit in zip(asked.footage.pictures, credits_, strict=True)
+    )
+    film = planned(replace(asked, footage=Footage(pictures)))
+    title, *_, end = film.cards
+    beside = [card for card in film.cards if card.kind == "credit"]
+    assert [card.text for card in beside] == ["Photo by Ada on Pexels", "Photo by Bo on Pexels"]
+    assert title.end == beside[0].first
+    second = next(shot for shot in film.shots if shot.picture == 1)
+    assert beside[0].end <= second.first < beside[1].first < beside[1].end <= end.first
+    assert end.text == "Why octopuses have three hearts\nPhotos by Ada and Bo on Pexels"
 
 
 def test_pauses_of_the_plan_hold_no_word(asked: FilmOrder) -> None:

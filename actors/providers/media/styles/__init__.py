@@ -6,16 +6,18 @@ from collections.abc import Callable
 
 from actors.providers.media.painting import Canvas, Image
 from actors.providers.media.palettes import Light
-from actors.providers.media.styles import aurora, contours, landscape, mesh
+from actors.providers.media.styles import aurora, bokeh, contours, forest, landscape, mesh
 
 Style = Callable[[Canvas], Image]
 
 #: Land beside abstract, so that neighbors differ.
 _IN_TURN: tuple[Style, ...] = (
     landscape.mountains,
-    mesh.flow,
+    bokeh.lights,
     landscape.sea,
     contours.sheets,
+    forest.pines,
+    mesh.flow,
     landscape.hills,
     aurora.curtains,
 )
