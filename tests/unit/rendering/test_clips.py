@@ -11,7 +11,7 @@ from PIL import Image
 from actors.rendering.copying import copy
 from actors.rendering.drawing import tone_mapping
 from actors.rendering.drawing.clips import Clip, scout
-from actors.rendering.nv12 import Nv12, blank, from_rgb
+from actors.rendering.nv12 import Nv12, Pixels, blank, from_rgb
 from actors.rendering.order import ClipOrder
 from actors.rendering.planning.clipping import Clippings, Part, Usable, lengths_s, longest_s
 from schema.errors import PermanentError
@@ -84,6 +84,18 @@ def test_pixels_that_are_not_square_and_odd_sizes_fill_the_frame(tmp_path: Path)
     odd = clip(tmp_path / "odd.mkv", corners(161, 91), seconds=0.6, pix_fmt="yuv444p")
     for path in (wide, odd):
         assert near(at_corners(shown(path, 0.3)), coded(0, 1, 2, 3))
+
+
+def test_nothing_of_a_clip_of_wide_pixels_is_cut_off_that_fits(tmp_path: Path) -> None:
+    def striped(time_s: float) -> Pixels:
+        picture = corners(80, 90)(time_s)
+        picture[:14] = 235
+        return picture
+
+    path = clip(tmp_path / "a.mp4", striped, seconds=0.6, pixel_aspect=Fraction(2))
+    rows = shown(path, 0.3).y.mean(axis=1)
+    assert rows[:12].min() > 190
+    assert rows[18:].max() < 170
 
 
 def test_a_clip_in_the_films_own_size_is_copied_to_the_bit(tmp_path: Path) -> None:
@@ -208,7 +220,7 @@ def test_light_is_brought_into_the_films_range_and_hue_is_kept() -> None:
 
 @pytest.mark.parametrize(("transfer", "code"), [(tone_mapping.PQ, 148), (tone_mapping.HLG, 191)])
 def test_paper_white_of_a_high_range_clip_is_nearly_white_in_the_film(tmp_path: Path, transfer: int, code: int) -> None:
-    def painted(time_s: float) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def painted(time_s: float) -> Pixels:
         return np.full((90, 160, 3), code - int(time_s * 25) % 2, np.uint8)
 
     path = clip(tmp_path / "a.mp4", painted, seconds=0.6, pix_fmt="yuv420p10le", colours=(9, 9, transfer))
@@ -216,6 +228,20 @@ def test_paper_white_of_a_high_range_clip_is_nearly_white_in_the_film(tmp_path: 
     frame = shown(path, 0.2)
     assert np.abs(frame.y.astype(int) - (16 + 219 * 0.90)).max() <= 6
     assert np.abs(frame.uv.astype(int) - 128).max() <= 2
+
+
+def test_colours_of_a_high_range_clip_are_those_of_the_table(tmp_path: Path) -> None:
+    colour = np.array([180, 90, 60], np.uint8)
+
+    def painted(time_s: float) -> Pixels:
+        return np.full((90, 160, 3), colour - np.uint8(time_s * 25) % 2, np.uint8)
+
+    path = clip(tmp_path / "a.mp4", painted, seconds=0.6, pix_fmt="yuv420p10le", colours=(9, 9, tone_mapping.HLG))
+    levels = tone_mapping.shown(tone_mapping.hlg_nits(colour[None] / 255))[0]
+    wanted = from_rgb(np.full((2, 2, 3), np.round(levels * 255), np.uint8))
+    frame = shown(path, 0.2)
+    got = (int(frame.y[45, 80]), *map(int, frame.uv[22, 40]))
+    assert near([got], [(int(wanted.y[0, 0]), *map(int, wanted.uv[0, 0]))], 4)
 
 
 def test_a_short_clip_is_slowed_a_little_and_then_others_take_over() -> None:
