@@ -33,7 +33,9 @@ _ADDRESSES: Final = ("openai_base_url", "pexels_base_url", "elevenlabs_base_url"
 class Providers(msgspec.Struct, frozen=True, kw_only=True):
     """Local providers need no key and are the default."""
 
-    picture_dir: Annotated[str, Meta(description="your own pictures, used before generated ones; empty: none")] = ""
+    picture_dir: Annotated[
+        str, Meta(description="your own pictures and clips, used before generated ones; empty: none")
+    ] = ""
     voice_lexicon: Annotated[
         str, Meta(description="file of lines 'word /phonemes/' for the local voice; empty: none")
     ] = ""

@@ -127,7 +127,7 @@ def _video(origin: str, number: int, sizes: tuple[tuple[int, int], ...]) -> dict
         "height": height,
         "url": f"https://www.pexels.com/video/{number}/",
         "image": f"{origin}/media/photos/{number}/{width}x{height}.jpeg",
-        "duration": 3,
+        "duration": 5,
         "user": {"id": number % 10, "name": f"Agnes {number % 10}", "url": "https://www.pexels.com/@agnes"},
         "video_files": [
             {

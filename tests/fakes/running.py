@@ -72,8 +72,8 @@ class Fakes:
         }
 
     def settings(self, **others: Any) -> Providers:  # noqa: ANN401 - any field of the settings
-        """Settings under which every provider is one of these fakes."""
-        return msgspec.convert(self.addresses() | others, Providers)
+        """Settings under which every provider is one of these fakes; no clips unless asked for: they take a while."""
+        return msgspec.convert(self.addresses() | {"clips": 0} | others, Providers)
 
     def environ(self) -> dict[str, str]:
         """The same for a process of its own."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import numpy as np
 import structlog
 from PIL import Image, ImageOps
 
@@ -59,6 +60,10 @@ def _flattened(picture: Image.Image) -> Image.Image:
         opaque = Image.new("RGBA", picture.size, (0, 0, 0, 255))
         opaque.alpha_composite(picture.convert("RGBA"))
         picture = opaque
+    if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off and not scale
+        levels = np.asarray(picture, np.float64)
+        most = 65535 if levels.max() > 255 else 255  # noqa: PLR2004 - 8 bits
+        picture = Image.fromarray(np.clip(levels * (255 / most), 0, 255).astype(np.uint8))
     plain = picture.convert("RGB")
     plain.info.clear()
     return plain

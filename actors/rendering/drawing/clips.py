@@ -136,6 +136,8 @@ class Clip:
 
     def close(self) -> None:
         """Close its file; the picture that it shows stays."""
+        if self._reel.errors:
+            self._tell(f"is damaged: {self._reel.errors} of its packets cannot be decoded")
         self._reel.close()
 
     def seek(self, elapsed_s: float) -> None:

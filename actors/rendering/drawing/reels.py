@@ -168,4 +168,5 @@ class Reel:
 
 
 def _said(error: Exception) -> str:
-    return (error.strerror or type(error).__name__) if isinstance(error, OSError) else str(error)
+    told = error.strerror if isinstance(error, av.FFmpegError | OSError) else ""
+    return told or type(error).__name__

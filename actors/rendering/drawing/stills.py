@@ -1,8 +1,8 @@
 """Pictures from files: refused by name when they are none or too large, else cut and sized for a frame once.
 
-`check` reads only the header, so a whole film's pictures are judged before its first frame; a file whose header is
-right and whose body is cut short is found when it is loaded. Portrait photographs are turned as their camera says;
-transparent pictures stand on the darkest grey.
+`check` reads only the header; a file whose header is right and whose body is cut short is found when it is decoded,
+which the search for what matters in it does before a film's first frame. Photographs are turned as their camera says,
+transparent pictures stand on the darkest grey, of an animated one the first picture is shown.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from actors.rendering.nv12 import Pixels
 from actors.rendering.planning.framing import Interest, cut
@@ -22,6 +22,20 @@ from schema.errors import PermanentError
 LARGEST_MEGAPIXELS = 100
 _BEHIND = (16, 16, 16)
 _TRANSPARENT = ("RGBA", "LA", "PA", "P")
+#: The tag of EXIF, what its values ask for, and from which on width and height are exchanged.
+_ORIENTATION = 0x0112
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = 5
+#: What is opened at all: Pillow knows more, and starts other programs for some.
+_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM")
 
 # Pillow warns at its own limit, for the whole process; ours is checked below, before anything is decoded.
 Image.MAX_IMAGE_PIXELS = None
@@ -53,26 +67,45 @@ def thumbnail(path: str, side: int) -> tuple[Pixels, float]:
 
 
 def _decoded(path: str, width: int, height: int) -> Pixels:
-    """The picture, upright, at least of this size if it is."""
+    """The picture, upright, at least of this size if it is; of an animated one the first."""
     with _opened(path) as image:
         try:
+            turned = int(image.getexif().get(_ORIENTATION, 1))
+            wanted = (height, width) if turned >= _SIDEWAYS else (width, height)
             # A JPEG is decoded at the smallest of its scales that is still large enough.
-            image.draft("RGB", (height, width) if _is_sideways(image) else (width, height))
-            upright = ImageOps.exif_transpose(image)
-            if upright.mode in _TRANSPARENT:
-                clear = upright.convert("RGBA")
-                upright = Image.new("RGB", clear.size, _BEHIND)
-                upright.paste(clear, mask=clear.getchannel("A"))
-            return np.asarray(upright.convert("RGB"))
-        except (OSError, ValueError, SyntaxError) as error:
+            image.draft("RGB", wanted)
+            plain = _opaque(_eight_bits(image))
+            # Large ones are made smaller at once: a hundred megapixels are not held twice.
+            if (times := min(image.width // wanted[0], image.height // wanted[1])) > 1:
+                plain = plain.reduce(times)
+            return np.asarray(plain.transpose(_TURNS[turned]) if turned in _TURNS else plain)
+        except Exception as error:  # a broken file makes Pillow raise anything, IndexError and struct.error too
             raise PermanentError(f"the picture {Path(path).name} cannot be decoded: {error}") from error
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """The picture where it has 16 bits or more of grey, which Pillow itself would cut off and not scale."""
+    if image.mode != "F" and not image.mode.startswith("I"):
+        return image
+    levels = np.asarray(image, np.float64)
+    most = 1.0 if image.mode == "F" and levels.max() <= 1 else 255.0 if levels.max() <= 255 else 65535.0  # noqa: PLR2004
+    return Image.fromarray(np.clip(levels * (255 / most), 0, 255).astype(np.uint8))
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if image.mode not in _TRANSPARENT:
+        return image if image.mode == "RGB" else image.convert("RGB")
+    clear = image.convert("RGBA")
+    behind = Image.new("RGB", clear.size, _BEHIND)
+    behind.paste(clear, mask=clear.getchannel("A"))
+    return behind
 
 
 @contextmanager
 def _opened(path: str) -> Iterator[Image.Image]:
     name = Path(path).name
     try:
-        image = Image.open(path)
+        image = Image.open(path, formats=_FORMATS)
     except (UnidentifiedImageError, ValueError, SyntaxError) as error:
         hint = "expected JPEG, PNG, WebP or another still picture"
         raise PermanentError(f"{name} is not a picture that can be read", hint=hint) from error
@@ -84,11 +117,6 @@ def _opened(path: str) -> Iterator[Image.Image]:
             got = f"{name} has {image.width} x {image.height} pixels, {megapixels:.0f} megapixels"
             raise PermanentError(f"{got}: at most {LARGEST_MEGAPIXELS} are taken", hint="use a smaller picture")
         yield image
-
-
-def _is_sideways(image: Image.Image) -> bool:
-    orientation = 0x0112
-    return int(image.getexif().get(orientation, 1)) > 4  # noqa: PLR2004 - 5 to 8 exchange width and height
 
 
 def _cut(pixels: Pixels, shape: float, focus: tuple[float, float]) -> Pixels:

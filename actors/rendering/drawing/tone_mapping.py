@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import itertools
 import tempfile
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -47,7 +48,10 @@ class ToneMapping:
         # A filter does not keep its graph alive, and using one without it ends the process.
         self._graph = graph = av.filter.Graph()
         self._source = graph.add_buffer(
-            width=frame.width, height=frame.height, format=frame.format, time_base=frame.time_base
+            width=frame.width,
+            height=frame.height,
+            format=frame.format,
+            time_base=frame.time_base or Fraction(1, 1000),  # nobody looks at it
         )
         in_range = "full" if frame.color_range == 2 else "limited"  # noqa: PLR2004 - AVCOL_RANGE_JPEG
         wide, tall = size

@@ -14,7 +14,7 @@ import pytest
 from actors import audio, media, quality, script
 from actors.rendering.order import Inspection
 from schema import flow
-from schema.documents import Brief, Film, Finding, Footage, Script, Speech, Step
+from schema.documents import Brief, Film, Finding, Footage, Picture, Script, Speech, Step
 from schema.modes import Mode
 from schema.money.prices import Prices
 from schema.money.statement import Call, Statement
@@ -24,6 +24,7 @@ from schema.record.videos import Videos
 from schema.settings.limits import Limits
 from schema.settings.providers import Providers
 from streams.process import Process
+from tests.fakes import pictures
 from tests.fakes.faults import Fault
 from tests.fakes.ledger import Line
 from tests.fakes.running import Fakes
@@ -91,6 +92,11 @@ class Buyer:
         )
         assert isinstance(found, Decimal)
         return found
+
+    def stored(self, picture: Picture) -> bytes:
+        """The picture's file."""
+        with self.process.artifacts.local(picture.artifact) as path:
+            return path.read_bytes()
 
     def mode(self, mode: Mode) -> None:
         """This mode is in force from now on."""
@@ -170,6 +176,40 @@ async def test_a_picture_that_cannot_be_found_is_generated_for_its_scene_alone(b
     footage = await buyer.left(video, "media", Footage)
     assert {picture.scene for picture in footage.pictures if not picture.credit} == {0}
     assert outcomes(footage.made_by) == [("pexels", "failed"), ("local", "used"), ("pexels", "used")]
+
+
+@pytest.mark.slow
+async def test_clips_are_shown_beside_photos_with_their_makers_named_and_nothing_else_of_the_file(
+    processes: Processes, fakes: Fakes
+) -> None:
+    buyer = Buyer(await processes("script", providers=fakes.settings(clips=0.5)))
+    video = await buyer.video(notes="", length_s=20.0)
+    await buyer.do(video, "script", "media")
+    footage = await buyer.left(video, "media", Footage)
+    clips = [picture for picture in footage.pictures if picture.kind == "clip"]
+    assert [clip.scene for clip in clips] == list(range(0, footage.pictures[-1].scene + 1, 2))
+    assert {picture.scene for picture in footage.pictures} == set(range(footage.pictures[-1].scene + 1))
+    for clip in clips:
+        assert (clip.width, clip.height) == (1280, 720)
+        assert clip.credit.startswith("Video by Agnes")
+        assert "Pexels License" in clip.licence
+    copied = buyer.stored(clips[0])
+    assert copied[4:8] == b"ftyp"
+    assert pictures.OWNER.encode() not in copied
+    searches = [call for call in await buyer.calls(video) if call.service == "pexels"]
+    assert len(searches) >= len({picture.scene for picture in footage.pictures})
+    assert {call.state for call in searches} == {"settled"}
+
+
+async def test_where_no_clip_is_found_a_photo_is_shown(processes: Processes, fakes: Fakes) -> None:
+    buyer = Buyer(await processes("script", providers=fakes.settings(clips=0.01)))
+    fakes.order(Fault("pexels", "empty", count=1))
+    video = await buyer.video(notes="", length_s=10.0)
+    await buyer.do(video, "script", "media")
+    footage = await buyer.left(video, "media", Footage)
+    assert {picture.kind for picture in footage.pictures} == {"still"}
+    assert all(picture.credit.startswith("Photo by") for picture in footage.pictures)
+    assert outcomes(footage.made_by) == [("pexels", "used")]
 
 
 async def test_economy_mode_at_least_halves_the_price(buyer: Buyer) -> None:

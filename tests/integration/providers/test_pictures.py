@@ -57,7 +57,7 @@ async def test_a_hit_says_whom_to_credit_and_can_be_fetched_and_decoded(
         with av.open(str(path)) as container:
             frames = list(container.decode(video=0))
         assert (frames[0].width, frames[0].height, len(frames)) == (small.width, small.height, 75)
-        assert hit.duration_s == 3
+        assert hit.duration_s == 5
     assert left(tmp_path) == ["file"]
 
 
@@ -66,6 +66,23 @@ def test_the_smallest_file_that_fills_the_frame_is_chosen() -> None:
     hit = Hit("1", "video", "", tuple(Rendition(str(width), width, height) for width, height in sizes), "", "")
     assert hit.rendition_for(1000, 600).url == "1280"
     assert hit.rendition_for(4000, 600).url == "1920"
+
+
+@pytest.mark.parametrize(
+    ("sizes", "chosen"),
+    [
+        (((640, 360), (1280, 720), (1920, 1080), (3840, 2160)), (1920, 1080)),
+        (((1280, 720), (3840, 2160)), (1280, 720)),
+        (((640, 360), (2560, 1440), (3840, 2160)), (2560, 1440)),
+        (((426, 240), (640, 360)), (640, 360)),
+    ],
+)
+def test_a_clip_is_fetched_in_the_size_nearest_to_the_frame(
+    sizes: tuple[tuple[int, int], ...], chosen: tuple[int, int]
+) -> None:
+    hit = Hit("1", "video", "", tuple(Rendition("", *size) for size in sizes), "", "")
+    rendition = hit.clip_for(1920, 1080)
+    assert (rendition.width, rendition.height) == chosen
 
 
 async def test_an_empty_search_says_which_terms_found_nothing(fakes: Fakes) -> None:

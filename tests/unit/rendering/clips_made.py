@@ -78,6 +78,7 @@ def clip(
             context.sample_aspect_ratio = pixel_aspect
         if turned:
             stream.set_display_rotation(turned)
+        container.start_encoding()
         for begin_s in begins:
             frame = av.VideoFrame.from_ndarray(paint(begin_s), format="rgb24").reformat(
                 format=pix_fmt,

@@ -12,7 +12,7 @@ from actors.rendering.composing import reference
 from actors.rendering.composing.card import Card
 from actors.rendering.composing.compositor import Layer
 from actors.rendering.composing.gpu import FRAME, LAYER, MAX_LAYERS, MAX_PATCHES, PATCH, GpuCompositor
-from actors.rendering.nv12 import Patch, Pixels, patch
+from actors.rendering.nv12 import Nv12, Patch, Pixels, patch
 
 SOURCE = Path(reference.__file__).with_name("kernel.cu")
 #: From Volta to Blackwell.
@@ -54,6 +54,42 @@ def test_the_kernel_equals_plain_floating_point_within_a_level(card: Card, seed:
     exact = reference.compose(list(zip(layers, pictures, strict=True)), patches, width, height)
     for rounded, wanted in zip(made.planes(), exact, strict=True):
         assert np.abs(np.asarray(rounded) - wanted).max() < 0.51  # rounded to the nearest, and some of float
+
+
+class Film:
+    """A moving picture at one moment."""
+
+    def __init__(self, dice: np.random.Generator, width: int, height: int) -> None:
+        self.picture = Nv12(
+            dice.integers(0, 256, (height, width), np.uint8),
+            dice.integers(0, 256, (height // 2, width // 2, 2), np.uint8),
+        )
+
+    def fill(self, target: Nv12) -> None:
+        """Write it there."""
+        for plane, its in zip(target.planes(), self.picture.planes(), strict=True):
+            np.copyto(plane, its)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_moving_pictures_are_laid_as_they_are_over_stills_and_under_them(card: Card, seed: int) -> None:
+    dice = np.random.default_rng(seed)
+    width, height = (2 * int(length) for length in dice.integers(20, 90, 2))
+    compositor, film = GpuCompositor(card, width, height, stays=True), Film(dice, width, height)
+    still, cover = picture(dice, *compositor.canvas_size()), dice.uniform((0.1, -2.0, -2.0), (0.9, 2.0, 2.0))
+    moving, unmoved = compositor.moving(film), compositor.prepare(still)
+    laid: list[tuple[Layer, Pixels | Nv12]] = [
+        (Layer(unmoved, 1.1, 0.3, 0.6, *cover), still),
+        (Layer(moving, 1.0, 0.5, 0.5, *cover), film.picture),
+    ]
+    layers = laid if seed % 2 else laid[::-1]
+    made = compositor.compose([layer for layer, _ in layers], [])
+    exact = reference.compose(layers, [], width, height)
+    for rounded, wanted in zip(made.planes(), exact, strict=True):
+        assert np.abs(np.asarray(rounded) - np.clip(wanted, 0, 255)).max() < 0.51
+    alone = compositor.compose([laid[1][0]], [])
+    for plane, its in zip(alone.planes(), film.picture.planes(), strict=True):
+        assert np.array_equal(np.asarray(plane), its)
 
 
 def test_the_host_describes_the_structs_as_the_compiler_lays_them_out(kernel: ctypes.CDLL) -> None:

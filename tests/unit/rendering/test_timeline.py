@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from actors.rendering import styles
 from actors.rendering.order import FilmOrder
+from actors.rendering.planning.clipping import Usable
 from actors.rendering.planning.plan import Plan
 from actors.rendering.planning.timeline import LEAD_IN_S, plan
 from schema.documents import Footage, SpokenScene, Word
@@ -223,6 +224,29 @@ def test_a_word_beyond_the_end_of_the_voice_is_refused_by_name(asked: FilmOrder)
 def test_a_scene_without_a_picture_is_refused_by_number(asked: FilmOrder) -> None:
     with pytest.raises(PermanentError, match="scene 2 has no picture"):
         planned(replace(asked, footage=Footage(asked.footage.pictures[:1]), pictures=asked.pictures[:1]))
+
+
+def test_a_clip_shares_its_scene_when_it_is_too_short_for_it_and_is_never_asked_for_more_than_it_has(
+    tmp_path: Path,
+) -> None:
+    asked, usable = order(tmp_path, scenes=LONG), Usable(0.5, 6.5)
+    pictures = (*asked.footage.pictures, replace(asked.footage.pictures[0], kind="clip"))
+    files = (*asked.pictures, asked.pictures[0])
+    film = plan(replace(asked, footage=Footage(pictures), pictures=files), asked.speech.duration_s, (), {3: usable})
+    still_only = plan(asked, asked.speech.duration_s)
+    assert [shot for shot in film.shots if shot.scene > 0] != []
+    assert {shot.picture for shot in film.shots if shot.scene == 0} == {0, 3}
+    assert len([shot for shot in film.shots if shot.scene > 0]) == len([s for s in still_only.shots if s.scene > 0])
+    clips = [shot for shot in film.shots if shot.part is not None]
+    assert {shot.picture for shot in clips} == {3}
+    for shot in clips:
+        assert shot.part is not None
+        seconds = (shot.end - shot.first) / film.fps
+        assert usable.start_s <= shot.part.source_s
+        assert shot.part.source_s + seconds * shot.part.speed <= usable.end_s + 0.02
+        assert shot.part.speed >= 0.75
+    shown = [sum(shot.first <= frame < shot.end for shot in film.shots) for frame in range(film.frames)]
+    assert set(shown) <= {1, 2}
 
 
 def test_a_speech_of_other_scenes_than_the_script_is_refused(asked: FilmOrder) -> None:
