@@ -7,12 +7,14 @@ and their files go with the session, also after Ctrl-C or a kill: the kernel tel
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TypeAlias
 
 import asyncpg
@@ -26,6 +28,7 @@ from tests.fakes import running as running_fakes
 from tests.fakes.running import Fakes
 
 _database_numbers = itertools.count(1)
+_PREFIX = "ytempire-tests-"
 #: A file system in memory, as Linux has it: a database is 300 files, made and removed for each test.
 _MEMORY = "/dev/shm"  # noqa: S108 - a folder with a random name is made in it
 #: Some times of what the servers of all test processes need there.
@@ -44,10 +47,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def servers_dir() -> Iterator[Path]:
-    """Where the session's servers keep their data: in memory where there is room; gone with the session."""
+    """Where the session's servers keep their data: in memory where there is room; gone with the session.
+
+    A session that was killed leaves its folder to the next one, which knows by the lock that nobody holds it.
+    """
     roomy = os.access(_MEMORY, os.W_OK) and shutil.disk_usage(_MEMORY).free > _ROOM_BYTES
-    with TemporaryDirectory(prefix="ytempire-tests-", dir=_MEMORY if roomy else None) as folder:
-        yield Path(folder)
+    place = Path(_MEMORY if roomy else gettempdir())
+    for held in place.glob(f"{_PREFIX}*/held"):
+        with contextlib.suppress(OSError), held.open() as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(held.parent)
+    with TemporaryDirectory(prefix=_PREFIX, dir=place) as name:
+        folder = Path(name)
+        with (folder / "part").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / "part").rename(folder / "held")  # never seen without its lock
+            yield folder
 
 
 @pytest.fixture(scope="session")

@@ -235,7 +235,7 @@ async def test_reservations_that_no_attempt_will_end_are_turned(
 async def test_only_sessions_of_ours_that_were_idle_for_too_long_are_closed(
     processes: Processes, owner: Owner, database_url: str, redis_server: Server
 ) -> None:
-    process = await processes("integrity", limits=msgspec.structs.replace(LIMITS, idle_session_s=0.2))
+    process = await processes("integrity", limits=msgspec.structs.replace(LIMITS, idle_session_s=1.0))
     theirs = await asyncpg.connect(database_url, server_settings={"application_name": "a report"})
     ours = [
         await asyncpg.connect(
@@ -245,7 +245,7 @@ async def test_only_sessions_of_ours_that_were_idle_for_too_long_are_closed(
     ]
     await ours[1].execute("BEGIN")
     guardian = IntegrityGuardian(process)
-    await owner.execute("SELECT pg_sleep(0.3)")
+    await owner.execute("SELECT pg_sleep(1.1)")
     await ours[2].fetchval("SELECT 1")
     await guardian.tick()
     alive = await owner.fetch("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")
