@@ -170,7 +170,7 @@ async def test_where_a_provider_fails_the_next_one_is_used_and_both_are_recorded
 
 
 async def test_a_picture_that_cannot_be_found_is_generated_for_its_scene_alone(buyer: Buyer, fakes: Fakes) -> None:
-    fakes.order(Fault("pexels", "empty", count=2))  # the first scene's search for a clip, and for photos
+    fakes.order(Fault("pexels", "empty", count=1))
     video = await buyer.video(notes="", length_s=20.0)
     await buyer.do(video, "script", "media")
     footage = await buyer.left(video, "media", Footage)
