@@ -26,6 +26,8 @@ from schema.errors import RetryableError
 
 #: `use_metadata_tags` is left out on purpose: players know the tags of iTunes, which are the default.
 _OPTIONS: Final = {"movflags": "+faststart"}
+#: All that must be known of a part stands in its head; to find out more, FFmpeg would decode its first seconds.
+_UNPROBED: Final = {"probesize": "32", "analyzeduration": "0", "fpsprobesize": "0"}
 
 
 class UnfitError(RetryableError):
@@ -71,11 +73,13 @@ def _write(
         sound = container.add_stream_from_template(heard.streams.audio[0])
         pictures.time_base = Fraction(1, fps)
         _describe(container, sound, about)
-        unheard = (packet for packet in heard.demux(heard.streams.audio[0]) if packet.size)
+        step_s = float(heard.streams.audio[0].time_base or 0)
+        unheard = (packet for packet in heard.demux(heard.streams.audio[0]) if packet.dts is not None)
         ahead = next(unheard, None)
         for packet in _pictures(sources, fps):
             checkpoint()
-            while ahead is not None and _seconds(ahead) <= _seconds(packet):
+            now_s = (packet.dts or 0) / fps
+            while ahead is not None and (ahead.dts or 0) * step_s <= now_s:
                 ahead.stream = sound
                 container.mux(ahead)
                 ahead = next(unheard, None)
@@ -105,32 +109,29 @@ def _describe(container: OutputContainer, sound: AudioStream, about: About) -> N
 
 
 def _opened(stretch: Stretch, rooms: ExitStack) -> _Source:
-    container = rooms.enter_context(av.open(stretch.opened(), "r", format=FORMAT))
+    container = rooms.enter_context(av.open(stretch.opened(), "r", format=FORMAT, options=_UNPROBED))
     return _Source(stretch, container, container.streams.video[0])
 
 
 def _pictures(sources: list[_Source], fps: int) -> Iterator[av.Packet[VideoStream]]:
     """The packets of all stretches in their order, stamped in frames of the film."""
+    one_frame = Fraction(1, fps)
     head, last = bytes(sources[0].stream.codec_context.extradata or b""), -(1 << 62)
     for stretch, container, stream in sources:
         if bytes(stream.codec_context.extradata or b"") != head:
             raise UnfitError(f"the part from frame {stretch.first} on was encoded by another encoder")
-        count, begins, step_s = 0, 0, stream.time_base or Fraction(1)
+        count, begins, unit = 0, 0, float((stream.time_base or Fraction(1)) * fps)
         for packet in container.demux(stream):
             if packet.pts is None or packet.dts is None or not packet.size:
                 continue
-            pts, dts = (round(stamp * step_s * fps) for stamp in (packet.pts, packet.dts))
+            pts, dts = (round(stamp * unit) for stamp in (packet.pts, packet.dts))
             # A part begins with a key frame, which is also the first that is shown.
             begins = pts if count == 0 else begins
             packet.pts, packet.dts = pts - begins + stretch.first, dts - begins + stretch.first
-            packet.time_base, packet.duration = Fraction(1, fps), 1
+            packet.time_base, packet.duration = one_frame, 1
             if packet.dts <= last or (count == 0 and not packet.is_keyframe):
                 raise UnfitError(f"the part from frame {stretch.first} on does not go on where the one before ends")
             count, last = count + 1, packet.dts
             yield packet
         if count != stretch.mark.frames:
             raise UnfitError(f"the part from frame {stretch.first} on has {count} frames: {stretch.mark.frames} noted")
-
-
-def _seconds(packet: av.Packet[VideoStream] | av.Packet[AudioStream]) -> float:
-    return float((packet.dts or 0) * packet.time_base) if packet.time_base else 0.0
