@@ -19,6 +19,8 @@ from actors.rendering.planning import subtitles
 from actors.rendering.planning.plan import Plan
 
 _QUALITY: Final = 88
+#: So many pictures at most are judged for the thumbnail, spread over the film: judging one means decoding it.
+_JUDGED: Final = 12
 
 
 def write(order: FilmOrder, film: Plan, font: Font) -> None:
@@ -30,5 +32,7 @@ def write(order: FilmOrder, film: Plan, font: Font) -> None:
     stills = [path for path, kind in zip(order.pictures, kinds, strict=True) if kind == "still"]
     if stills:
         style = styles.named(order.style, order.aspect)
-        pixels = thumbnail.thumbnail(film, Path(thumbnail.most_striking(stills)), style, font)
+        pixels = thumbnail.thumbnail(
+            film, Path(thumbnail.most_striking(stills[:: -(-len(stills) // _JUDGED)])), style, font
+        )
         Image.fromarray(pixels).save(out.with_suffix(THUMBNAIL), "JPEG", quality=_QUALITY, optimize=True)

@@ -15,6 +15,7 @@ from actors.rendering.film import render
 from actors.rendering.inspecting.verdict import inspect
 from actors.rendering.order import FilmOrder, InspectionOrder, Rendered
 from actors.rendering.planning.plan import Plan
+from actors.rendering.planning.timeline import LEAD_IN_S, LEAD_OUT_S
 from schema.documents import Word
 from schema.errors import PermanentError
 from schema.settings.video import Video
@@ -39,7 +40,7 @@ def refuse(asked: FilmOrder) -> str:
 
 def test_the_film_is_as_long_as_its_voice_with_a_lead_in_and_out(film: tuple[FilmOrder, Rendered]) -> None:
     asked, made = film
-    assert made.duration_s == pytest.approx(asked.speech.duration_s + 1.8, abs=1 / made.fps)
+    assert made.duration_s == pytest.approx(asked.speech.duration_s + LEAD_IN_S + LEAD_OUT_S, abs=1 / made.fps)
     assert made.frames == round(made.duration_s * made.fps)
     with av.open(asked.out) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]

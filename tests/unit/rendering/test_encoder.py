@@ -195,6 +195,18 @@ def test_the_sound_is_as_it_was_encoded_and_begins_with_the_film(tmp_path: Path)
         assert sum(frame.samples for frame in container.decode(audio=0)) >= 48_000
 
 
+def test_the_file_appears_under_its_name_only_when_it_is_whole(tmp_path: Path) -> None:
+    out = tmp_path / "film.mp4"
+
+    def not_yet() -> None:
+        assert not out.exists()
+
+    with Segments(tmp_path, "film") as segments:
+        encoded(segments, frames(0, 12))
+        mux(out, FPS, segments.stretches, silent(0.4, "128k"), About(), checkpoint=not_yet)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["film-film", "film.mp4"]
+
+
 def test_a_stop_while_the_film_is_put_together_leaves_no_film(tmp_path: Path) -> None:
     def stop() -> None:
         raise KeyboardInterrupt
