@@ -56,7 +56,7 @@ def targets(addresses: str) -> tuple[Target, ...]:
                 hint="such as mailto://user:password@example.org, or json://127.0.0.1:9000/alerts",
             )
         digest = hashlib.sha256(url.encode()).hexdigest()[:16]
-        found.append(Target(url, digest, there[0].url(privacy=True).partition("?")[0]))
+        found.append(Target(url, digest, str(there[0].url(privacy=True)).partition("?")[0]))  # type: ignore[no-untyped-call]
     return tuple(found)
 
 
@@ -81,7 +81,7 @@ def _told(target: Target, title: str, body: str, kind: Kind) -> str | None:
 
     there = apprise.Apprise()
     there.add(target.url)
-    with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:
+    with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as said:  # type: ignore[no-untyped-call]
         try:
             if there.notify(title=title, body=body, notify_type=apprise.NotifyType(kind)):
                 return None

@@ -1,8 +1,8 @@
 """Follows the streams for alerts, and sends what is due: each in a task of its own, neither waiting for the other.
 
-Where no address is set, alerts are lines of the log alone, which is said once. An address that does not answer is tried
-again later, ever more seldom, for a day; meanwhile everything else goes on. Nothing that happened while this process was
-down is lost, as long as the streams keep it; what is older than a day is left to the console.
+Where no address is set, alerts are lines of the log alone, which is said once. An address that does not answer is
+tried again later, ever more seldom, for a day; meanwhile everything else goes on. What happened while this process was
+down is told when it is back, as far as the streams keep it; what is older than a day is left to the console.
 """
 
 from __future__ import annotations
@@ -38,10 +38,11 @@ class Messenger:
         )
         self._targets: tuple[Target, ...] = ()
         self._tidied_s = -_TIDY_EVERY_S
+        #: How far the streams were read, as the record has it.
+        self._kept: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Follow and send until cancelled."""
-        await self.prepare()
+        """Follow and send until cancelled; `prepare` comes first."""
         follower = asyncio.create_task(self._follow())
         try:
             while True:
@@ -56,7 +57,7 @@ class Messenger:
         try:
             self._targets = await asyncio.to_thread(targets, self._settings.alerts_to)
         except ConfigurationError as error:
-            _log.error("alerts.misconfigured", error=str(error), hint=error.hint)  # noqa: TRY400 - a setting, no bug of ours
+            _log.error("alerts.misconfigured", error=str(error), hint=error.hint)
         if not self._targets:
             _log.info("alerts.only_logged", hint="set YTEMPIRE_ALERTS_TO to be told")
 
@@ -68,21 +69,26 @@ class Messenger:
 
     async def _follow(self) -> None:
         servers = self._process.settings.servers
-        cursors = await self.messages.cursors(_READER)
-        observer = Observer(self._process.transport, STREAMS, cursors or None, block_s=servers.block_s)
+        observer = Observer(
+            self._process.transport, STREAMS, await self.messages.cursors(_READER) or None, block_s=servers.block_s
+        )
         try:
             while True:
-                entries = await asyncio.to_thread(observer.read)
-                if entries or not cursors:
-                    now = self._now()
-                    found = (alert_of(entry, level=self._settings.alerts_level, now=now) for entry in entries)
-                    cursors = observer.cursors
-                    await self.tell([message for message in found if message is not None], cursors)
-        except Exception:
-            _log.exception("alerts.unreadable")
-            raise
+                await self._hear(observer)
         finally:
             observer.stop()
+
+    async def _hear(self, observer: Observer) -> None:
+        """Read once; what cannot be understood is logged, and the next is read all the same."""
+        entries, now, found = await asyncio.to_thread(observer.read), self._now(), []
+        for entry in entries:
+            try:
+                found.append(alert_of(entry, level=self._settings.alerts_level, now=now))
+            except Exception:  # noqa: BLE001 - anybody may write to these streams
+                _log.exception("alerts.unreadable", entry=f"{entry.stream}/{entry.id}")
+        if observer.cursors != self._kept:
+            self._kept = observer.cursors
+            await self.tell([message for message in found if message is not None], self._kept)
 
     async def _send_all(self) -> None:
         try:
@@ -101,9 +107,7 @@ class Messenger:
         body = due.body
         if due.repeats:
             body += f"\n(and {due.repeats} times more since this was last told)"
-        sent = await asyncio.to_thread(
-            deliver, self._targets, due.title, body, level=due.level, but_not=due.delivered
-        )
+        sent = await asyncio.to_thread(deliver, self._targets, due.title, body, level=due.level, but_not=due.delivered)
         error = "; ".join(f"{where}: {why}" for where, why in sent.failed.items())
         state = await self.messages.settle(due, self._now(), delivered=sent.delivered, error=error)
         if error:

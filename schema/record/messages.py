@@ -84,7 +84,7 @@ class Messages:
     async def post(
         self, messages: Sequence[Message], *, reader: str = "", cursors: Mapping[str, str] | None = None
     ) -> list[str]:
-        """Keep messages, and with them how far a reader has come; returns what became of each, '' where it was known."""
+        """Keep messages, and with them how far a reader has come; returns what became of each, empty if known."""
 
         async def work(connection: Connection) -> list[str]:
             await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)

@@ -29,9 +29,9 @@ class Operations(msgspec.Struct, frozen=True, kw_only=True):
     alerts_repeat_s: Annotated[
         float, Meta(ge=0, description="seconds within which the same cause at the same level is told once")
     ] = 3600.0
-    alerts_per_hour: Annotated[int, Meta(ge=1, description="alerts an hour, beyond which one says that there are more")] = (
-        30
-    )
+    alerts_per_hour: Annotated[
+        int, Meta(ge=1, description="alerts an hour, beyond which one says that there are more")
+    ] = 30
     monitor_at: Annotated[str, Meta(pattern=_WHEN, description="when `monitor` looks")] = ":05"
     backup_hourly_at: Annotated[str, Meta(pattern=_WHEN, description="when the hourly backup is made")] = ":00"
     backup_daily_at: Annotated[str, Meta(pattern=_WHEN, description="when the daily backup is made")] = "02:00"
