@@ -11,7 +11,7 @@ from importlib.resources import files
 from typing import Final
 
 from deploy.reporting.daily import KeyLine, Report, lasting, usd
-from deploy.reporting.plots import Column, Row, columns, rows
+from deploy.reporting.plots import WIDE, Column, Row, columns, rows
 
 _STYLE: Final = (files("deploy.reporting") / "page.css").read_text(encoding="utf-8")
 _HOUR_LABELS_EVERY: Final = 3
@@ -43,7 +43,7 @@ def text(report: Report) -> str:
     over = "" if report.is_over else f" (until {report.at:%H:%M} UTC)"
     told = [f"YTEMPIRE, {report.day:%A} {report.day}{over}", ""]
     told += [f"{_MARKS[line.level]:<3}{line.name:<17}{line.value:<14}{line.note}" for line in report.key_figures]
-    services = [(one.service, f"{usd(one.usd):>10}  {one.payments} payments") for one in report.bill.services]
+    services = [(one.service, f"{usd(one.usd):>10}  {one.payments} calls") for one in report.bill.services]
     told += _block("cost by service", services, none="nothing was paid")
     if report.bill.unknown_usd:
         told.append(f"  of it nobody knows whether {usd(report.bill.unknown_usd)} was billed: ./ytempire costs")
@@ -86,14 +86,16 @@ def _hours(report: Report) -> str:
     ]
     keys = "<span class='key good'></span>completed<span class='key bad'></span>failed"
     note = f"{keys}; by the hour, UTC, in which they ended"
-    plot = columns(bars, ("good", "bad"), title="Videos per hour") if any(sum(bar.parts) for bar in bars) else ""
-    return _section("Videos per hour", note, plot, none="No video ended.")
+    plot = (
+        columns(bars, ("good", "bad"), title="Videos per hour", width=WIDE)
+        if any(sum(bar.parts) for bar in bars)
+        else ""
+    )
+    return _section("Videos per hour", note, f"<div class=wide>{plot}</div>" if plot else "", none="No video ended.")
 
 
 def _services(report: Report) -> str:
-    bars = [
-        Row(one.service, float(one.usd), f"{usd(one.usd)}, {one.payments} payments") for one in report.bill.services
-    ]
+    bars = [Row(one.service, float(one.usd), f"{usd(one.usd)}, {one.payments} calls") for one in report.bill.services]
     note = ""
     if report.bill.unknown_usd:
         note = f"of it nobody knows whether {usd(report.bill.unknown_usd)} was billed"

@@ -12,10 +12,13 @@ from typing import Final
 
 import msgspec
 
-_WIDTH, _HEIGHT = 680, 190
+#: Widths of a plot, over the page and over half of it: in either, text is as large as on the page.
+WIDE: Final = 960
+HALF: Final = 440
+_HEIGHT = 190
 _LEFT, _TOP, _BOTTOM = 44, 12, 24
 _GAP: Final = 0.24
-_ROW, _LABEL, _VALUE = 30, 170, 150
+_ROW, _LABEL, _VALUE = 30, 126, 146
 _STEPS: Final = (1, 2, 2.5, 5, 10)
 
 
@@ -36,34 +39,34 @@ class Row(msgspec.Struct, frozen=True):
     reach: float = 0.0
 
 
-def columns(bars: Sequence[Column], colours: Sequence[str], *, title: str, unit: str = "") -> str:
+def columns(bars: Sequence[Column], colours: Sequence[str], *, title: str, unit: str = "", width: int = HALF) -> str:
     """Stacked columns over a scale; `colours` are the classes of the parts."""
     top = _nice(max((sum(bar.parts) for bar in bars), default=0.0), whole=not unit)
-    room, floor = _WIDTH - _LEFT, _HEIGHT - _BOTTOM
+    room, floor = width - _LEFT, _HEIGHT - _BOTTOM
     step = room / max(1, len(bars))
-    drawn = [_grid(value, floor - value / top * (floor - _TOP), unit) for value in _ticks(top)]
+    drawn = [_grid(value, floor - value / top * (floor - _TOP), unit, width) for value in _ticks(top)]
     for place, bar in enumerate(bars):
-        left, width, y = _LEFT + (place + _GAP / 2) * step, step * (1 - _GAP), float(floor)
+        left, broad, y = _LEFT + (place + _GAP / 2) * step, step * (1 - _GAP), float(floor)
         shapes = []
         for part, colour in zip(bar.parts, colours, strict=True):
             height = part / top * (floor - _TOP)
             y -= height
             if part:
-                shapes.append(_rect(colour, left, y, width, height))
+                shapes.append(_rect(colour, left, y, broad, height))
         drawn.append(f"<g><title>{escape(bar.about)}</title>{''.join(shapes)}</g>")
         if bar.label:
-            middle = left + width / 2
+            middle = left + broad / 2
             drawn.append(
                 f'<text class="axis" x="{middle:.1f}" y="{floor + 17}" text-anchor="middle">{escape(bar.label)}</text>'
             )
-    drawn.append(f'<line class="floor" x1="{_LEFT}" y1="{floor}" x2="{_WIDTH}" y2="{floor}"/>')
-    return _svg(title, _HEIGHT, drawn)
+    drawn.append(f'<line class="floor" x1="{_LEFT}" y1="{floor}" x2="{width}" y2="{floor}"/>')
+    return _svg(title, width, _HEIGHT, drawn)
 
 
 def rows(bars: Sequence[Row], colour: str, *, title: str) -> str:
     """Bars in rows, the longest over the whole width."""
     most = max((max(bar.value, bar.reach) for bar in bars), default=0.0) or 1.0
-    room = _WIDTH - _LABEL - _VALUE
+    room = HALF - _LABEL - _VALUE
     drawn = []
     for place, bar in enumerate(bars):
         middle = place * _ROW + _ROW / 2
@@ -80,22 +83,22 @@ def rows(bars: Sequence[Row], colour: str, *, title: str) -> str:
             f'<text class="value" x="{_LABEL + max(width, reach) + 9:.1f}" y="{middle + 4.5:.1f}">'
             f"{escape(bar.text)}</text></g>"
         )
-    return _svg(title, max(1, len(bars)) * _ROW, drawn)
+    return _svg(title, HALF, max(1, len(bars)) * _ROW, drawn)
 
 
 def _rect(colour: str, x: float, y: float, width: float, height: float) -> str:
     return f'<rect class="{colour}" x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}" rx="2"/>'
 
 
-def _svg(title: str, height: float, drawn: Sequence[str]) -> str:
-    head = f'<svg viewBox="0 0 {_WIDTH} {height:g}" role="img" aria-label="{escape(title)}">'
+def _svg(title: str, width: float, height: float, drawn: Sequence[str]) -> str:
+    head = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
     return f"{head}{''.join(drawn)}</svg>"
 
 
-def _grid(value: float, y: float, unit: str) -> str:
+def _grid(value: float, y: float, unit: str, width: float) -> str:
     text = f"{unit}{value:g}"
     return (
-        f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH}" y2="{y:.1f}"/>'
+        f'<line class="grid" x1="{_LEFT}" y1="{y:.1f}" x2="{width:g}" y2="{y:.1f}"/>'
         f'<text class="axis" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{escape(text)}</text>'
     )
 
