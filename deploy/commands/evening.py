@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 def report(
     day: Annotated[str, typer.Option(help="A day (UTC), `today`, or `yesterday`.", metavar="YYYY-MM-DD")] = "yesterday",
     out: Annotated[Path | None, typer.Option(help="Write the page, with plots, to this file.", metavar="FILE")] = None,
+    send: Annotated[bool, typer.Option("--send", help="Tell it to whom YTEMPIRE_ALERTS_TO names.")] = False,  # noqa: FBT002 - a flag of the command line
     data: DataOption = None,
     *,
     json: JsonOption = False,
@@ -46,6 +47,9 @@ def report(
         return
     if out is not None:
         print(_written(found, out))
+    if send:
+        print(_told(found))
+    if out is not None or send:
         return
     from deploy.reporting import page  # noqa: PLC0415 - every command imports this module
 

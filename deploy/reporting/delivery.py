@@ -45,10 +45,13 @@ class Sent(msgspec.Struct, frozen=True):
 
 def targets(addresses: str) -> tuple[Target, ...]:
     """The addresses of the setting; raises ConfigurationError, which shows none, for one that apprise does not know."""
+    urls = [url for url in _BETWEEN.split(addresses.strip(" ,\n")) if url]
+    if not urls:
+        return ()
     import apprise  # noqa: PLC0415 - half a second, and most processes tell nobody anything
 
     found = []
-    for number, url in enumerate((url for url in _BETWEEN.split(addresses.strip(" ,\n")) if url), start=1):
+    for number, url in enumerate(urls, start=1):
         there = apprise.Apprise()
         if not there.add(url):
             raise ConfigurationError(

@@ -42,8 +42,8 @@ UPDATE messages AS m SET tries = tries + 1,
                 FOR UPDATE SKIP LOCKED)
 RETURNING id, cause, level, title, body, at, delivered, tries, (
        SELECT count(*) FROM messages AS o WHERE o.cause = m.cause AND o.level = m.level AND o.state = 'repeated'
-          AND o.at > coalesce((SELECT max(sent_at) FROM messages AS s WHERE s.cause = m.cause AND s.state = 'sent'),
-                              '-infinity') AND o.at <= m.at) AS repeats"""
+          AND o.id < m.id AND o.id > coalesce((SELECT max(s.id) FROM messages AS s WHERE s.cause = m.cause
+                                                  AND s.level = m.level AND s.state = 'sent'), 0)) AS repeats"""
 
 _CURSORS: Final = """
 INSERT INTO cursors (reader, stream, entry_id) VALUES ($1, $2, $3)
