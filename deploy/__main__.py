@@ -51,12 +51,21 @@ Exit codes: 0 done, or all is well; 1 it failed, or something is not well;
 #: For commands whose arguments belong to another program.
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
+
+def _ended(code: object) -> object:
+    """Makes the exit code of what a command returns, which typer would drop."""
+    if isinstance(code, int) and code:
+        raise typer.Exit(code)
+    return code
+
+
 app = typer.Typer(
     name="ytempire",
     help=_HELP,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    result_callback=_ended,
 )
 app.command()(factory.demo)
 app.command()(factory.up)

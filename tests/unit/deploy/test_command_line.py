@@ -35,9 +35,15 @@ def test_an_error_of_ours_is_one_line_a_hint_and_a_code(
     assert capsys.readouterr().err == "ytempire: m\n  try: h\n"
 
 
+def test_what_a_command_returns_is_the_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in {"REDIS_URL": "", "DATABASE_URL": "", "YTEMPIRE_ALERTS_TO": ""}.items():
+        monkeypatch.setenv(name, text)
+    assert RUNNER.invoke(app, ["alert", "it burns", "--data", str(tmp_path)]).exit_code == FAILED
+
+
 def test_every_command_says_what_it_does() -> None:
     shown = RUNNER.invoke(app, ["--help"]).output
-    for command in ("demo", "up", "env", "cli", "submit", "status", "videos", *CONTROL, "doctor", "test"):
+    for command in ("demo", "up", "env", "cli", "submit", "status", "videos", *CONTROL, "check", "wrap", "doctor", "test"):
         line = next(line for line in shown.splitlines() if line.startswith(f"  {command} "))
         assert line.rstrip().endswith("."), line
         assert RUNNER.invoke(app, [command, "--help"]).exit_code == 0
