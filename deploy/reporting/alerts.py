@@ -19,6 +19,7 @@ from streams.transport.port import Entry
 STREAMS: Final = (names.NOTICES, names.DEAD, names.CONTROL)
 #: What `./ytempire alert` says on stream:notices: it has told everybody itself.
 TOLD: Final = "alert.told"
+_BY_HAND: Final = "halt by hand"
 _ALWAYS: Final = frozenset({"cost.held", "gpu.lost", "integrity.quarantined"})
 _ENDS: Final = (".released", ".lifted", "_lifted", "_resumed", ".back")
 _WANTED: Final = {"critical": ("critical",), "warning": ("warning", "critical")}
@@ -36,7 +37,7 @@ def alert_of(entry: Entry, *, level: str, now: datetime) -> Message | None:
     if entry.stream == names.DEAD:
         return _dead_letter(fields, source, at)
     if entry.stream == names.CONTROL:
-        return _halt(fields, source, at)
+        return _held(fields, source, at)
     return _notice(fields, source, at, level)
 
 
@@ -48,13 +49,16 @@ def _dead_letter(fields: dict[str, str], source: str, at: datetime) -> Message:
     return Message(source, f"dead:{group}", "critical", title, body, at)
 
 
-def _halt(fields: dict[str, str], source: str, at: datetime) -> Message | None:
-    """A halt by hand; a guardian says its own on stream:notices."""
-    by = fields.get("by") or "somebody"
-    if fields.get("type") != "halt" or is_guardian(by):
+def _held(fields: dict[str, str], source: str, at: datetime) -> Message | None:
+    """A halt by hand, and its end; a guardian says its own on stream:notices."""
+    by, verb = fields.get("by") or "somebody", fields.get("type")
+    if verb not in ("halt", "resume") or is_guardian(by):
         return None
-    body = _paragraphs(fields.get("reason", "") or "no reason was given", "try: ./ytempire resume", _when(at))
-    return Message(source, "halt by hand", "critical", f"halted by {by}", body, at)
+    reason = fields.get("reason", "") or "no reason was given"
+    if verb == "resume":
+        return Message(source, _BY_HAND, OVER, f"resumed by {by}", _paragraphs(reason, _when(at)), at)
+    body = _paragraphs(reason, "try: ./ytempire resume", _when(at))
+    return Message(source, _BY_HAND, "critical", f"halted by {by}", body, at)
 
 
 def _notice(fields: dict[str, str], source: str, at: datetime, level: str) -> Message | None:

@@ -55,14 +55,17 @@ def test_what_is_normal_again_is_the_end_of_the_same_cause() -> None:
 def test_a_dead_letter_and_a_halt_by_hand_are_alerts() -> None:
     dead = heard(names.DEAD, group="render", video="v", error="no room", hint="make room")
     halt = heard(names.CONTROL, type="halt", reason="fire", by="ann")
+    resumed = heard(names.CONTROL, type="resume", by="bob")
     assert dead is not None
     assert halt is not None
+    assert resumed is not None
+    assert (resumed.cause, resumed.level) == (halt.cause, "normal")
     assert (dead.title, halt.title) == ("dead letter: render gave up on v", "halted by ann")
 
 
 def test_what_is_no_news_to_anybody_is_no_alert() -> None:
     assert heard(names.CONTROL, type="halt", by="cost") is None  # said by the guardian itself
-    assert heard(names.CONTROL, type="resume", by="ann") is None
+    assert heard(names.CONTROL, type="pause", by="ann") is None
     assert heard(names.NOTICES, type="integrity.rebuilt", by="integrity", cause="owed") is None
     assert heard(names.NOTICES, type="alert.told", by="operator", reason="x") is None
     assert heard(names.DEAD, ago=timedelta(days=2), group="render", error="old") is None

@@ -14,6 +14,7 @@ from schema.errors import ConfigurationError, PipelineError, RefusedError
 
 RUNNER = CliRunner()
 CONTROL = ("halt", "pause", "resume", "mode", "cancel", "retry", "requeue")
+DAY = ("check", "monitor", "wrap", "report", "chores", "alert")
 
 
 def _raise(error: Exception) -> None:
@@ -43,7 +44,7 @@ def test_what_a_command_returns_is_the_exit_code(monkeypatch: pytest.MonkeyPatch
 
 def test_every_command_says_what_it_does() -> None:
     shown = RUNNER.invoke(app, ["--help"]).output
-    for command in ("demo", "up", "env", "cli", "submit", "status", "videos", *CONTROL, "check", "wrap", "doctor", "test"):
+    for command in ("demo", "up", "env", "cli", "submit", "status", "videos", *CONTROL, *DAY, "doctor", "test"):
         line = next(line for line in shown.splitlines() if line.startswith(f"  {command} "))
         assert line.rstrip().endswith("."), line
         assert RUNNER.invoke(app, [command, "--help"]).exit_code == 0
