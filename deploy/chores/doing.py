@@ -2,8 +2,8 @@
 
 A chore that fails, takes too long or whose command is not there ends as a failed row and an alert with the end of what
 it said; it is not tried again before its next hour. A process that dies under a chore takes it with it; another one, or
-the next, takes it over once the row's lease is over. Where systemd's timers do the chores, leave this process out of
-the Procfile: it is also who sends messages.
+the next, takes it over once the row's lease is over. Where systemd's timers or a crontab do the chores, set their times
+to `off` and leave this process: it is also who sends messages.
 """
 
 from __future__ import annotations
