@@ -11,7 +11,22 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import bottleneck, cancel, control, costs, doctor, factory, proof, requeue, videos
+from deploy.commands import (
+    bottleneck,
+    cancel,
+    completion,
+    control,
+    costs,
+    day,
+    doctor,
+    evening,
+    factory,
+    proof,
+    requeue,
+    status,
+    telling,
+    videos,
+)
 from deploy.commands.terminal import guarded
 
 _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
@@ -23,27 +38,41 @@ _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
   ./ytempire status    what it is doing
   ./ytempire costs     what it has spent
   ./ytempire halt      stops everything now; `resume` goes on
+  ./ytempire check     whether all is well, in the morning
 
-All of it works with redis-cli alone, too; each control command prints its line.
+All of it works with redis-cli alone, too; each control command prints its line. Commands that print records take
+--json.
+
+\b
+Exit codes: 0 done, or all is well; 1 it failed, or something is not well;
+2 asked wrongly, or not usable as it is set up; 130 interrupted.
 """
 
 #: For commands whose arguments belong to another program.
 _PASS_ON = {"ignore_unknown_options": True, "allow_interspersed_args": False}
 
+
+def _ended(code: object) -> object:
+    """Makes the exit code of what a command returns, which typer would drop."""
+    if isinstance(code, int) and code:
+        raise typer.Exit(code)
+    return code
+
+
 app = typer.Typer(
     name="ytempire",
     help=_HELP,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
+    result_callback=_ended,
 )
 app.command()(factory.demo)
 app.command()(factory.up)
 app.command()(factory.env)
 app.command(context_settings=_PASS_ON)(factory.cli)
 app.command()(videos.submit)
-app.command()(videos.status)
+app.command()(status.status)
 app.command()(bottleneck.bottleneck)
 app.command()(videos.videos)
 app.command()(costs.costs)
@@ -54,7 +83,14 @@ app.command()(control.mode)
 app.command()(control.retry)
 app.command()(cancel.cancel)
 app.command()(requeue.requeue)
+app.command()(day.check)
+app.command()(day.monitor)
+app.command()(evening.wrap)
+app.command()(evening.report)
+app.command()(day.chores)
+app.command()(telling.alert)
 app.command()(doctor.doctor)
+app.command()(completion.completion)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)
 app.command("bench", context_settings=_PASS_ON)(proof.run_bench)
 

@@ -10,10 +10,11 @@ import asyncio
 from collections.abc import Sequence
 from typing import Annotated
 
+import msgspec
 import typer
 
 from deploy.commands.connections import PATIENCE_S, bus, record
-from deploy.commands.terminal import DataOption, complain, running_factory
+from deploy.commands.terminal import DataOption, JsonOption, complain, running_factory
 from schema import wire
 from schema.errors import RefusedError, RetryableError
 from schema.record.videos import Videos
@@ -26,13 +27,19 @@ IdArgument = Annotated[str, typer.Argument(help="Entry id of the dead letter.", 
 AllOption = Annotated[bool, typer.Option("--all", help="Every letter that was not put back yet.")]
 
 
-def requeue(letter_id: IdArgument = "", every: AllOption = False, data: DataOption = None) -> int:  # noqa: FBT002 - a flag of the command line
+def requeue(
+    letter_id: IdArgument = "",
+    every: AllOption = False,  # noqa: FBT002 - a flag of the command line
+    data: DataOption = None,
+    *,
+    json: JsonOption = False,
+) -> int:
     """Put what was given up on back to work: one dead letter, or all; without either, list them."""
     factory = running_factory(data)
     with bus(factory.redis_url) as transport:
         letters = _letters(transport)
         if not (letter_id or every):
-            _show(letters)
+            _show(letters, json=json)
             return 0
         chosen = [letter for letter in letters if letter.id == letter_id or (every and not letter.requeued)]
         if letter_id and not chosen:
@@ -50,11 +57,22 @@ def _letters(transport: Transport) -> list[DeadLetter]:
     return transport.dead_letters()
 
 
-def _show(letters: Sequence[DeadLetter]) -> None:
+def _show(letters: Sequence[DeadLetter], *, json: bool) -> None:
     for letter in letters:
+        if json:
+            told = {
+                "id": letter.id,
+                "group": letter.group,
+                "video": _video(letter),
+                "error": letter.error,
+                "hint": letter.hint,
+                "requeued": letter.requeued,
+            }
+            print(msgspec.json.encode(told).decode())
+            continue
         state = "put back" if letter.requeued else "dead"
         print(f"{letter.id}  {state:8}  {letter.group or '?'}  {_video(letter)}  {wire.shown(letter.error)}")
-    if not letters:
+    if not letters and not json:
         print("there are no dead letters")
 
 

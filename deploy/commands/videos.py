@@ -1,4 +1,4 @@
-"""`submit`, `status` and `videos`: ask for a video, see what the factory is doing, and list what it was asked for."""
+"""`submit` and `videos`: ask for a video, and list what the factory was asked for."""
 
 from __future__ import annotations
 
@@ -12,16 +12,13 @@ import typer
 
 from actors.rendering import styles
 from deploy.commands.connections import PATIENCE_S, bus, record
-from deploy.commands.story import tell
-from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory, seconds
+from deploy.commands.terminal import DataOption, JsonOption, running_factory
 from schema import wire
 from schema.errors import ConfigurationError, RefusedError, RetryableError
 from schema.events import request
 from schema.modes import in_force
 from schema.money.calls import dollars
-from schema.record.gate import GateRecord, Truth
-from schema.record.postgres import Postgres
-from schema.record.videos import StageRow, VideoRow, Videos, Wanted
+from schema.record.videos import VideoRow, Videos, Wanted
 from schema.settings import environment
 from streams import names, receipts
 from streams.publish import publish
@@ -31,9 +28,9 @@ if TYPE_CHECKING:
     from actors.providers.estimate import Item
 
 _RECEIPT_WITHIN_S = 15.0
-_SHOWN_VIDEOS = 10
 _TOPIC_SHOWN_CHARS = 60
-_STATUSES = ("waiting", "queued", "processing", "completed", "failed", "cancelled")
+#: What a video can be.
+STATUSES = ("waiting", "queued", "processing", "completed", "failed", "cancelled")
 
 TopicArgument = Annotated[str, typer.Argument(help="What the video is about.", metavar="TOPIC")]
 NotesOption = Annotated[
@@ -53,6 +50,7 @@ def submit(
     key: Annotated[str, typer.Option(help="The same key twice is one video.", metavar="KEY")] = "",
     estimate: Annotated[bool, typer.Option("--estimate", help="Only say what it would cost; order nothing.")] = False,
     data: DataOption = None,
+    json: JsonOption = False,
 ) -> None:
     """Ask for a video.
 
@@ -63,7 +61,8 @@ def submit(
     if estimate:
         print("\n".join(_estimated(fields)))
         return
-    print(wire.line(names.INTAKE, fields))
+    if not json:
+        print(wire.line(names.INTAKE, fields))
     factory = running_factory(data)
     try:
         with bus(factory.redis_url) as transport:
@@ -78,6 +77,9 @@ def submit(
         )
     if "video" not in receipt:
         raise RefusedError(receipt.get("error", "refused"), hint=receipt.get("hint", ""))
+    if json:
+        print(msgspec.json.encode({"entry": entry_id, **receipt}).decode())
+        return
     print(f"video {receipt['video']} {receipt['status']}, place {receipt['place']}")
 
 
@@ -115,44 +117,6 @@ def read_notes(path: Path | None) -> str:
         raise ConfigurationError(f"the notes {path} cannot be read: {error}", hint="give a UTF-8 text file") from error
 
 
-def status(
-    since: Annotated[str, typer.Option(help="Tell what happened within this time, such as 8h.", metavar="TIME")] = "",
-    limit: Annotated[int, typer.Option(help="At most so many events of it, the latest.", min=1, max=100_000)] = 500,
-    data: DataOption = None,
-    *,
-    json: JsonOption = False,
-) -> None:
-    """Show what the factory is doing; with --since, tell what happened, as a story in order of time."""
-    if since:
-        tell(running_factory(data), seconds(since, "--since"), most=limit, json=json)
-        return
-    if json:
-        raise RefusedError("--json tells a story: it needs --since", hint="./ytempire status --since 8h --json")
-    asyncio.run(_show_status(running_factory(data).database_url, data_dir(data)))
-
-
-async def _show_status(database_url: str, folder: Path) -> None:
-    async with record(database_url) as postgres:
-        _print_gate(await GateRecord(postgres).read())
-        known = Videos(postgres)
-        counts = await known.counts()
-        print("videos  " + "  ".join(f"{kind} {counts.get(kind, 0)}" for kind in _STATUSES))
-        for video in await known.latest(_SHOWN_VIDEOS):
-            print(f"{video.video}  {video.status:<10}  {_topic(video)}")
-            print(f"  {await _doing(video, postgres, folder)}")
-
-
-def _print_gate(truth: Truth) -> None:
-    print(f"gate    {truth.state}")
-    for hold in truth.holds:
-        why = f": {hold.reason or hold.cause}" if hold.reason or hold.cause else ""
-        print(f"  {hold.kind} by {hold.by} since {hold.placed_at:%Y-%m-%d %H:%M:%S} UTC{why}")
-    for order in truth.orders:
-        why = f": {order.reason or order.cause}" if order.reason or order.cause else ""
-        of = f"{order.kind} {order.value} for {order.scope or 'all'}"
-        print(f"  {of} by {order.by} since {order.placed_at:%Y-%m-%d %H:%M:%S} UTC{why}")
-
-
 def videos(
     status: Annotated[str, typer.Option(help="Only those with this status.", metavar="STATUS")] = "",
     limit: Annotated[int, typer.Option(help="At most so many.", min=1, max=100_000)] = 20,
@@ -161,15 +125,15 @@ def videos(
     json: JsonOption = False,
 ) -> None:
     """List videos, the newest first."""
-    if status and status not in _STATUSES:
-        raise RefusedError(f"status is {status!r}: expected {', '.join(_STATUSES)}", hint="./ytempire videos")
+    if status and status not in STATUSES:
+        raise RefusedError(f"status is {status!r}: expected {', '.join(STATUSES)}", hint="./ytempire videos")
     wanted = Wanted(statuses=(status,) if status else ())
     for row in asyncio.run(_list(running_factory(data).database_url, wanted, limit)):
         if json:
             print(msgspec.json.encode(row).decode())
         else:
             why = f": {wire.shown(row.reason)}" if row.reason else ""
-            print(f"{row.video}  {row.status:<10}  {row.created_at:%Y-%m-%d %H:%M}  {_topic(row)}{why}")
+            print(f"{row.video}  {row.status:<10}  {row.created_at:%Y-%m-%d %H:%M}  {topic_of(row)}{why}")
 
 
 async def _list(database_url: str, wanted: Wanted, limit: int) -> list[VideoRow]:
@@ -177,22 +141,7 @@ async def _list(database_url: str, wanted: Wanted, limit: int) -> list[VideoRow]
         return await Videos(postgres).wanted(wanted, most=limit)
 
 
-async def _doing(video: VideoRow, postgres: Postgres, folder: Path) -> str:
-    film = folder / "videos" / f"{video.video}.mp4"
-    if video.status == "completed" and film.exists():
-        return str(film)
-    if video.reason:
-        return video.reason
-    return ", ".join(in_words(stage) for stage in await Videos(postgres).stages(video.video)) or "not begun"
-
-
-def in_words(stage: StageRow) -> str:
-    """A stage in two or three words, such as `render 45%`."""
-    if stage.status == "running":
-        return f"{stage.stage} {stage.progress:.0%}"
-    return f"{stage.stage} {stage.status}"
-
-
-def _topic(video: VideoRow) -> str:
+def topic_of(video: VideoRow) -> str:
+    """Its topic, as long as a line shows it."""
     topic = video.topic
     return topic if len(topic) <= _TOPIC_SHOWN_CHARS else f"{topic[: _TOPIC_SHOWN_CHARS - 1]}…"

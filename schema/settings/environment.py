@@ -1,6 +1,6 @@
 """Reads the settings from the environment, and says what it got when it cannot.
 
-Every field of the four groups is `YTEMPIRE_` plus its name in capitals; the two server addresses and the providers'
+Every field of the five groups is `YTEMPIRE_` plus its name in capitals; the two server addresses and the providers'
 keys keep the names that the whole field uses, such as `REDIS_URL` and `OPENAI_API_KEY`. An empty variable counts as
 not set. No complaint shows a key.
 """
@@ -15,11 +15,14 @@ import msgspec
 
 from schema.errors import ConfigurationError
 from schema.settings.limits import Limits
+from schema.settings.operations import Operations
 from schema.settings.providers import MASK, SECRETS, Providers
 from schema.settings.servers import Servers
 from schema.settings.video import Video
 
 PREFIX = "YTEMPIRE_"
+#: What no complaint shows.
+_MASKED = {*SECRETS, "alerts_to"}
 _UNPREFIXED = {
     "redis_url": "REDIS_URL",
     "database_url": "DATABASE_URL",
@@ -32,12 +35,13 @@ _UNPREFIXED = {
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """All settings of a process, in their four groups."""
+    """All settings of a process, in their five groups."""
 
     servers: Servers = Servers()
     limits: Limits = Limits()
     providers: Providers = Providers()
     video: Video = Video()
+    operations: Operations = Operations()
 
 
 class Variable(msgspec.Struct, frozen=True):
@@ -86,6 +90,6 @@ def _check(variable: Variable, value: str) -> None:
         msgspec.convert({variable.field: value}, kind, strict=False)
     except msgspec.ValidationError as error:
         expected = str(error).split(" - at ")[0]
-        shown = MASK if variable.field in SECRETS else repr(value)
+        shown = MASK if variable.field in _MASKED else repr(value)
         message = f"{variable.name} is {shown}: {expected} ({variable.description}; default {variable.default!r})"
         raise ConfigurationError(message, hint="see .env.example") from None

@@ -32,7 +32,7 @@ from streams.transport.over_redis import RedisTransport
 
 T = TypeVar("T")
 STUBS = Path(__file__).with_name("Procfile.stubs")
-_WORKERS = 14
+_WORKERS = 15
 _READY_WITHIN_S, _ENDS_WITHIN_S, _LOOK_S = 90.0, 30.0, 0.02
 
 

@@ -14,6 +14,7 @@ from schema.errors import ConfigurationError, PipelineError, RefusedError
 
 RUNNER = CliRunner()
 CONTROL = ("halt", "pause", "resume", "mode", "cancel", "retry", "requeue")
+DAY = ("check", "monitor", "wrap", "report", "chores", "alert")
 
 
 def _raise(error: Exception) -> None:
@@ -35,9 +36,15 @@ def test_an_error_of_ours_is_one_line_a_hint_and_a_code(
     assert capsys.readouterr().err == "ytempire: m\n  try: h\n"
 
 
+def test_what_a_command_returns_is_the_exit_code(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, text in {"REDIS_URL": "", "DATABASE_URL": "", "YTEMPIRE_ALERTS_TO": ""}.items():
+        monkeypatch.setenv(name, text)
+    assert RUNNER.invoke(app, ["alert", "it burns", "--data", str(tmp_path)]).exit_code == FAILED
+
+
 def test_every_command_says_what_it_does() -> None:
     shown = RUNNER.invoke(app, ["--help"]).output
-    for command in ("demo", "up", "env", "cli", "submit", "status", "videos", *CONTROL, "doctor", "test"):
+    for command in ("demo", "up", "env", "cli", "submit", "status", "videos", *CONTROL, *DAY, "doctor", "test"):
         line = next(line for line in shown.splitlines() if line.startswith(f"  {command} "))
         assert line.rstrip().endswith("."), line
         assert RUNNER.invoke(app, [command, "--help"]).exit_code == 0
