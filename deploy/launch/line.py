@@ -11,6 +11,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 import msgspec
 
@@ -60,6 +61,10 @@ def main(arguments: Sequence[str]) -> int:
     except PipelineError as error:
         print(f"{error}  ({error.hint})", file=sys.stderr)
         return 2
+    _become(start)
+
+
+def _become(start: Start) -> NoReturn:
     os.execvpe(start.argv[0], start.argv, start.environ)  # noqa: S606 - the Procfile's own words, no shell
 
 

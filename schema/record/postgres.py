@@ -26,6 +26,8 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
 APP_ROLE = "ytempire_app"
+#: What each session asks for, beside its name.
+_ASKED = {"role": APP_ROLE, "timezone": "UTC"}
 _COMMAND_TIMEOUT_S = 30.0
 _WAIT_MIN_S, _WAIT_MAX_S = 0.05, 2.0
 _log = structlog.get_logger(__name__)
@@ -52,6 +54,10 @@ _LOOKED_AT: tuple[type[Exception], ...] = (*_PASSING, asyncpg.InterfaceError)
 async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     """Documents travel as JSON text of msgspec, undecoded."""
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_as_text, decoder=_as_bytes)
+
+
+async def _leave(_connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Nothing to reset: our transactions change nothing of their session, and asyncpg has ended an open one."""
 
 
 def _as_text(value: object) -> str:
@@ -102,7 +108,9 @@ class Postgres:
             max_size=self._servers.db_pool_max,
             command_timeout=_COMMAND_TIMEOUT_S,
             init=_prepare,
-            server_settings={"application_name": f"ytempire {self._process}", "role": APP_ROLE, "timezone": "UTC"},
+            # through a pgbouncer: `RESET ALL` would take the session's name and time zone from whoever has it next
+            reset=_leave if self._servers.database_direct_url else None,
+            server_settings={"application_name": f"ytempire {self._process}", **_ASKED},
         )
         # a pgbouncer may be told to ignore what a client asks for: then the rights of the owner would be ours
         if (role := await self._pool.fetchval("SELECT current_user")) != APP_ROLE:
