@@ -11,7 +11,6 @@ import asyncio
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 import msgspec
 
@@ -61,11 +60,8 @@ def main(arguments: Sequence[str]) -> int:
     except PipelineError as error:
         print(f"{error}  ({error.hint})", file=sys.stderr)
         return 2
-    _become(start)
-
-
-def _become(start: Start) -> NoReturn:
     os.execvpe(start.argv[0], start.argv, start.environ)  # noqa: S606 - the Procfile's own words, no shell
+    return 2
 
 
 if __name__ == "__main__":
