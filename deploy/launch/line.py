@@ -49,7 +49,7 @@ def start_of(name: str, environ: Mapping[str, str]) -> Start:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Become the line, or ask it; returns only what is not a start."""
+    """Become the line, which never returns, or ask it; returns the exit code of everything else."""
     name, *others = arguments or ("",)
     try:
         start = start_of(name, os.environ)
@@ -60,8 +60,12 @@ def main(arguments: Sequence[str]) -> int:
     except PipelineError as error:
         print(f"{error}  ({error.hint})", file=sys.stderr)
         return 2
-    os.execvpe(start.argv[0], start.argv, start.environ)  # noqa: S606 - the Procfile's own words, no shell
+    _become(start)
     return 2
+
+
+def _become(start: Start) -> None:
+    os.execvpe(start.argv[0], start.argv, start.environ)  # noqa: S606 - the Procfile's own words, no shell
 
 
 if __name__ == "__main__":
