@@ -175,18 +175,18 @@ async def test_a_connection_without_the_role_that_it_asked_for_is_refused(
         await record.open()
 
 
-async def test_an_owner_who_is_no_superuser_is_enough(
-    postgres_port: int, sql: Callable[[str], None], migrated_template: str
-) -> None:
-    """As docs/deploy.md makes the roles; the template has made ytempire_app."""
+@pytest.fixture
+def plain_owner_url(postgres_port: int, sql: Callable[[str], None], migrated_template: str) -> str:
+    """A database whose owner is no superuser, as docs/deploy.md makes it; the template has made ytempire_app."""
     del migrated_template
-    for statement in (
-        "CREATE ROLE plain_owner LOGIN CREATEROLE",
-        "GRANT ytempire_app TO plain_owner",
-        "CREATE DATABASE plain_owner OWNER plain_owner",
-    ):
-        sql(statement)
-    record = Postgres(f"postgresql://plain_owner@127.0.0.1:{postgres_port}/plain_owner", Servers(), process="test")
+    sql("CREATE ROLE plain_owner LOGIN CREATEROLE")
+    sql("GRANT ytempire_app TO plain_owner")
+    sql("CREATE DATABASE plain_owner OWNER plain_owner")
+    return f"postgresql://plain_owner@127.0.0.1:{postgres_port}/plain_owner"
+
+
+async def test_an_owner_who_is_no_superuser_is_enough(plain_owner_url: str) -> None:
+    record = Postgres(plain_owner_url, Servers(), process="test")
     await record.open()
     assert (await record.call("SELECT current_user::text AS role"))["role"] == "ytempire_app"
     await record.close()

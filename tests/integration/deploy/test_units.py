@@ -145,11 +145,13 @@ def test_each_process_tells_so(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["dispatch", "script"])
-def test_a_process_that_waits_for_postgres_is_not_taken_for_one_that_hangs(
-    name: str, ear: socket.socket, valkey_url: str, tmp_path: Path
+@pytest.mark.parametrize(("name", "away"), [("dispatch", "postgres"), ("script", "postgres"), ("script", "redis")])
+def test_a_process_that_waits_for_a_server_is_not_taken_for_one_that_hangs(
+    name: str, away: str, ear: socket.socket, valkey_url: str, database_url: str, tmp_path: Path
 ) -> None:
-    process = _started(name, ear, (valkey_url, "postgresql://nobody@127.0.0.1:1/none"), tmp_path)
+    redis = "redis://127.0.0.1:1/0" if away == "redis" else valkey_url
+    database = "postgresql://nobody@127.0.0.1:1/none" if away == "postgres" else database_url
+    process = _started(name, ear, (redis, database), tmp_path)
     try:
         _until(ear, "EXTEND_TIMEOUT_USEC=")
         _until(ear, "EXTEND_TIMEOUT_USEC=")
