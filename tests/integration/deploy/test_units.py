@@ -16,12 +16,12 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from deploy.launch import probes, procfile
+from deploy.launch import line, procfile
 from deploy.launch.plan import PROCFILE, ROOT
 from deploy.launch.ports import free_ports
 
 SYSTEMD = ROOT / "deploy/systemd"
-NAMES = [line.name for line in procfile.read(PROCFILE)]
+NAMES = [entry.name for entry in procfile.read(PROCFILE)]
 #: Of 10; half of what an average unit has. What is left is network and a data directory.
 MOST_EXPOSED = 20
 #: What systemd before 254 does not know, and says so.
@@ -173,7 +173,7 @@ def test_a_process_that_waits_for_a_server_is_not_taken_for_one_that_hangs(
 
 @pytest.mark.slow
 async def test_a_process_whose_loop_hangs_falls_silent_though_its_exporter_answers(
-    ear: socket.socket, valkey_url: str, database_url: str, tmp_path: Path
+    ear: socket.socket, valkey_url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing but the loop may speak: here its turn stands before a locked table, and all its other threads go on."""
     port = free_ports(len(NAMES))
@@ -186,7 +186,8 @@ async def test_a_process_whose_loop_hangs_falls_silent_though_its_exporter_answe
         await operator.execute("LOCK TABLE video_queue IN ACCESS EXCLUSIVE MODE")
         ear.settimeout(2)
         assert await asyncio.to_thread(_falls_silent, ear)
-        assert await probes.exporter_answers(port + NAMES.index("dispatch"))
+        monkeypatch.setenv("YTEMPIRE_METRICS_PORT", str(port))
+        assert [await asyncio.to_thread(line.main, [name, "--answers"]) for name in ("dispatch", "render")] == [0, 1]
         await lock.rollback()
         ear.settimeout(30)
         await asyncio.to_thread(_until, ear, "WATCHDOG=1")
