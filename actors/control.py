@@ -119,6 +119,7 @@ async def run(process: Process) -> None:
             if page := await asyncio.to_thread(observer.read):
                 await control.carry_out(page)
             await control.tell()
+            process.watchdog.consumed()
             if halting.done():
                 halting.result()
     finally:

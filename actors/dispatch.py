@@ -122,6 +122,7 @@ async def run(process: Process) -> None:
     try:
         while True:
             await dispatch.turn()
+            process.watchdog.consumed()
             try:
                 await asyncio.wait_for(wake.wait(), _TURN_S)
             except TimeoutError:

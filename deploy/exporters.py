@@ -1,8 +1,8 @@
 """What the exporters of this host say: who answers, when each guardian last looked, the table of key figures, cards.
 
 Ports follow from the Procfile: the exporter of its first line, and one higher for each line that follows. A process
-that does not answer is told as such; what it would have said has no value, never 0. Processes on other hosts are not
-asked: Prometheus does that.
+that does not answer is told as such; what it would have said has no value, never 0. Processes on other hosts are asked
+only where a setting says what each is called there: else Prometheus does that.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Exporters:
         lines = procfile.read(PROCFILE)
         own = [line.name for line in lines].index(process) if process else 0
         self._urls = {
-            line.name: f"http://{host}:{port}/metrics"
+            line.name: f"http://{servers.metrics_hosts.replace('{}', line.name) or host}:{port}/metrics"
             for port, line in enumerate(lines, start=servers.metrics_port - own)
         }
         self._process = process

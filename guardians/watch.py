@@ -116,6 +116,7 @@ async def watch(
             try:
                 await tick()
                 metrics.GUARDIAN_LAST_TICK.labels(process.name).set(process.clock.now().timestamp())
+                process.watchdog.consumed()
             except Exception:  # noqa: BLE001 - whatever it was, a guardian that stops watching is worse
                 _log.exception("guardian.tick_failed", guardian=process.name)
             try:

@@ -61,6 +61,7 @@ class StreamsBroker(Broker):
         middleware: list[Middleware] | None = None,
         tally: Tally | None = None,
         buried: Callable[[Entry, str, str], None] | None = None,
+        turned: Callable[[], None] | None = None,
     ) -> None:
         """Touches no server yet.
 
@@ -76,12 +77,13 @@ class StreamsBroker(Broker):
             middleware: In place of `default_middleware`.
             buried: Told of each entry that goes to the dead letters, with the error and the hint, before it does.
             tally: Told what is worth counting.
+            turned: Told of each turn of the loop that consumes, whether or not there was something to take.
         """
         super().__init__(default_middleware(gate, loop_thread) if middleware is None else middleware)
         self.transport, self.gate, self.block_s, self.max_deliveries = transport, gate, block_s, max_deliveries
         self.in_hand = InHand(budget)
         self.tally = tally or Untold()
-        self.buried = buried
+        self.buried, self.turned = buried, turned
         self.housekeeping = Housekeeping(transport, self.in_hand, lease_s=lease_s, tally=self.tally)
         self.commit = GroupCommit(transport, self.in_hand, delayed=self.housekeeping.expect, tally=self.tally)
         self._subscriptions = dict(subscriptions)
@@ -143,6 +145,8 @@ class StreamConsumer(Consumer):
     def __next__(self) -> Delivery | None:
         """The next delivery, or None after `block_s` at most."""
         broker = self._broker
+        if broker.turned is not None:
+            broker.turned()
         if broker.gate is not None and not broker.gate.takes():
             self._hand_back()
             broker.gate.wait_until_open(_LOOK_S)

@@ -34,6 +34,7 @@ from streams.gate import Gate
 from streams.publish import publish
 from streams.transport.connection import UnsafeServerError
 from streams.transport.over_redis import RedisTransport
+from streams.watchdog import Watchdog
 
 _log = structlog.get_logger(__name__)
 
@@ -45,15 +46,19 @@ class Process:
         self.name, self.settings, self.clock = name, settings, SystemClock()
         servers = settings.servers
         self.gate = Gate()
+        #: Whoever runs a loop here tells it of each turn.
+        self.watchdog = Watchdog()
         self.transport = RedisTransport(
             servers.redis_address,
             process=name,
             lease_s=servers.lease_s,
             block_s=servers.block_s,
             on_wiped=self._wiped,
+            on_away=self.watchdog.waits,
         )
         self.gate.on_change(metrics.GATE.state)
-        self.postgres = Postgres(servers.database_address, servers, process=name)
+        self.gate.on_change(lambda state: self.watchdog.stopping() if state == "stopping" else None)
+        self.postgres = Postgres(servers.database_address, servers, process=name, on_away=self.watchdog.waits)
         self.artifacts = Artifacts(servers.artifacts_address)
         self.gate_record = GateRecord(self.postgres)
         self.keeper = GateKeeper(self.gate, self.gate_record, self.transport, block_s=servers.block_s)
@@ -79,6 +84,7 @@ class Process:
     def serve_metrics(self) -> None:
         """Start the exporter: from now on the process counts as ready."""
         metrics.serve(self.settings.servers.metrics_host, self.settings.servers.metrics_port)
+        self.watchdog.ready()
         _log.info("process.ready", port=self.settings.servers.metrics_port)
 
     async def close(self) -> None:

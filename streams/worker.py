@@ -86,6 +86,7 @@ def _work(
         block_s=servers.block_s,
         loop_thread=loop_thread,
         tally=figures.Tally(),
+        turned=process.watchdog.consumed,
         buried=lambda entry, error, hint: loop_thread.run_coroutine(_note_dead(process, entry, error, hint)),
     )
     handler = prepare(process)

@@ -109,6 +109,7 @@ class Live:
         while True:
             entries = await asyncio.to_thread(observer.read)
             self._read_at_s = time.monotonic()
+            self._parts.process.watchdog.consumed()
             for entry in entries if self._listeners else ():
                 self._tell(Message("event", msgspec.json.encode(_happened(entry))))
 

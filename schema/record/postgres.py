@@ -18,6 +18,7 @@ import msgspec
 import structlog
 
 from schema.clock import Clock, SystemClock
+from schema.errors import ConfigurationError
 from schema.record.migrations import migrate
 from schema.settings.servers import Servers
 
@@ -25,6 +26,8 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
 APP_ROLE = "ytempire_app"
+#: What each session asks for, beside its name.
+_ASKED = {"role": APP_ROLE, "timezone": "UTC"}
 _COMMAND_TIMEOUT_S = 30.0
 _WAIT_MIN_S, _WAIT_MAX_S = 0.05, 2.0
 _log = structlog.get_logger(__name__)
@@ -53,6 +56,10 @@ async def _prepare(connection: asyncpg.Connection[asyncpg.Record]) -> None:
     await connection.set_type_codec("jsonb", schema="pg_catalog", encoder=_as_text, decoder=_as_bytes)
 
 
+async def _leave(_connection: asyncpg.Connection[asyncpg.Record]) -> None:
+    """Nothing to reset: our transactions change nothing of their session, and asyncpg has ended an open one."""
+
+
 def _as_text(value: object) -> str:
     return msgspec.json.encode(value).decode()
 
@@ -69,17 +76,29 @@ def storable(text: str) -> str:
 class Postgres:
     """A pool for one process; every class of the record is given it."""
 
-    def __init__(self, database_url: str, servers: Servers, *, process: str, clock: Clock | None = None) -> None:
-        """Nothing is opened yet; `process` becomes the application_name that operators see."""
+    def __init__(
+        self,
+        database_url: str,
+        servers: Servers,
+        *,
+        process: str,
+        clock: Clock | None = None,
+        on_away: Callable[[], None] | None = None,
+    ) -> None:
+        """Nothing is opened yet.
+
+        `process` becomes the application_name that operators see; `on_away` is told of each try that found no server.
+        """
         self._url, self._servers, self._process = database_url, servers, process
         self._clock = clock or SystemClock()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._back_at_s = -math.inf
+        self._on_away = on_away
         self._closed = False
 
     async def open(self) -> None:
         """Bring the database up to date and open the pool; waits for the server as long as it takes."""
-        await self._patiently(lambda: migrate(self._url))
+        await self._patiently(lambda: migrate(self._servers.database_direct_url or self._url))
         await self._patiently(self._open_once)
 
     async def _open_once(self) -> None:
@@ -89,8 +108,17 @@ class Postgres:
             max_size=self._servers.db_pool_max,
             command_timeout=_COMMAND_TIMEOUT_S,
             init=_prepare,
-            server_settings={"application_name": f"ytempire {self._process}", "role": APP_ROLE, "timezone": "UTC"},
+            # through a pgbouncer: `RESET ALL` would take the session's name and time zone from whoever has it next
+            reset=_leave if self._servers.database_direct_url else None,
+            server_settings={"application_name": f"ytempire {self._process}", **_ASKED},
         )
+        # a pgbouncer may be told to ignore what a client asks for: then the rights of the owner would be ours
+        if (role := await self._pool.fetchval("SELECT current_user")) != APP_ROLE:
+            await self.close()
+            raise ConfigurationError(
+                f"this connection has the rights of {role!r}, expected {APP_ROLE!r}",
+                hint="pgbouncer needs connect_query='SET ROLE ytempire_app', see deploy/config/pgbouncer.ini",
+            )
 
     async def close(self) -> None:
         """Close the pool; a server that does not answer is left after a moment."""
@@ -138,6 +166,8 @@ class Postgres:
             except _LOOKED_AT as error:
                 if isinstance(error, asyncpg.InterfaceError) and (self._closed or "closed" not in str(error)):
                     raise  # a call that asyncpg refuses is a mistake of ours, no outage
+                if self._on_away is not None:
+                    self._on_away()
                 if not away and not isinstance(error, asyncpg.TransactionRollbackError):
                     _log.warning("postgres.away", error=f"{type(error).__name__}: {error}")
                     away = True

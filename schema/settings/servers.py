@@ -13,6 +13,9 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
 
     redis_url: Annotated[str, Meta(description="Redis or Valkey; empty: ours, on the port below")] = ""
     database_url: Annotated[str, Meta(description="Postgres; empty: ours, on the port below")] = ""
+    database_direct_url: Annotated[
+        str, Meta(description="Postgres itself, for the migrations, where DATABASE_URL is a pgbouncer; empty: the same")
+    ] = ""
     redis_port: Annotated[int, Meta(ge=1, le=65535, description="port of our Valkey")] = 6379
     postgres_port: Annotated[int, Meta(ge=1, le=65535, description="port of our Postgres")] = 5432
     gateway_port: Annotated[int, Meta(ge=1, le=65535, description="port of the HTTP gateway")] = 8000
@@ -32,6 +35,9 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
         int, Meta(ge=1, le=65535, description="exporter of the Procfile's first process; the next line is one higher")
     ] = 9101
     metrics_host: Annotated[str, Meta(description="address the exporters listen on")] = "127.0.0.1"
+    metrics_hosts: Annotated[
+        str, Meta(description="where exporters on other hosts are asked, {} being the process's name; empty: here")
+    ] = ""
     db_pool_min: Annotated[int, Meta(ge=1, description="Postgres connections a process keeps")] = 1
     db_pool_max: Annotated[int, Meta(ge=1, description="Postgres connections a process may open")] = 4
     data_dir: Annotated[str, Meta(description="everything that is kept: servers, artifacts, films, logs")] = "data"

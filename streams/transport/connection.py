@@ -104,7 +104,8 @@ class Wires:
 class Connection:
     """The clients, and the two ways to use them: `call` waits as long as it takes, `attempt` tries once."""
 
-    def __init__(self, url: str, *, block_s: float) -> None:
+    def __init__(self, url: str, *, block_s: float, on_away: Callable[[], None] | None = None) -> None:
+        """`on_away` is told, in the thread that waits, of each try that found no server."""
         self.closed = threading.Event()
         self.commands = _client(url, timeout_s=_COMMAND_TIMEOUT_S)
         # A blocking read that found nothing answers after block_s: only a dead connection takes twice as long.
@@ -116,6 +117,7 @@ class Connection:
         self._away = False
         self._waiting_lock = threading.Lock()
         self._pauses = threading.local()
+        self._on_away = on_away
 
     def call(
         self, work: Callable[[], T], *, wait_s: float | None = None, failed: Callable[[Exception], None] | None = None
@@ -179,6 +181,8 @@ class Connection:
         with self._waiting_lock:
             self._waiting.add(threading.get_ident())
             first, self._away = not self._away, True
+        if self._on_away is not None:
+            self._on_away()
         if first:
             log.warning("redis.away", error=f"{type(error).__name__}: {error}", hint="waiting for it to come back")
 

@@ -43,6 +43,7 @@ class RedisTransport:
         lease_s: float,
         block_s: float = 2.0,
         on_wiped: Callable[[str], None] | None = None,
+        on_away: Callable[[], None] | None = None,
     ) -> None:
         """Connects to nothing yet.
 
@@ -52,11 +53,12 @@ class RedisTransport:
             lease_s: Silence after which an entry is given to somebody else.
             block_s: The longest blocking read; a longer one is cut to it.
             on_wiped: Told, in the reading thread, of each stream whose group was found missing and was made again.
+            on_away: Told, in the thread that waits, of each try that found no server.
         """
         self._consumer = consumers.new_name(process)
         self._lease_s = lease_s
         self._block_s = block_s
-        self._connection = Connection(url, block_s=block_s)
+        self._connection = Connection(url, block_s=block_s, on_away=on_away)
         scripts = Scripts(self._connection.ask)
         self._leases = Leases(self._connection, scripts, consumer=self._consumer, lease_s=lease_s)
         self._settling = Settling(self._connection, scripts, consumer=self._consumer)
