@@ -19,6 +19,8 @@ class Case(msgspec.Struct, frozen=True):
     severity: str
     wrong: dict[str, str]
     well: dict[str, str]
+    #: The minute from which it is seen, where that takes time.
+    seen: int = 0
 
     @property
     def name(self) -> str:
@@ -138,6 +140,7 @@ def _slow(severity: str, slower_than: str) -> Case:
         severity,
         {_within(le): "0+58x130" for le in below},
         {_within(le): "0+59.7x130" for le in below},
+        seen=5,
     )
 
 
@@ -171,15 +174,18 @@ CASES = (
         _downs("script", "render", "dispatch", "gateway", "cost", "gpu"),
     ),
     _passed("DataCorruption", "critical", _FOUND, wrong=1, well=0),
-    Case("GpuOutOfMemory", "critical", {_OUT_OF_MEMORY: "0+1x130"}, {_OUT_OF_MEMORY: steady(5)}),
+    Case("GpuOutOfMemory", "critical", {_OUT_OF_MEMORY: "0+1x130"}, {_OUT_OF_MEMORY: steady(5)}, seen=5),
     _passed("GpuOutOfMemory", "critical", _STOPPED, wrong=1, well=0),
     Case(
         "QueueNotProcessing",
         "critical",
         {_ATTEMPTS: steady(5)},
         {_ATTEMPTS: steady(5), _gate("open"): steady(0), _gate("paused"): steady(1)},
+        seen=15,
     ),
-    Case("QueueNotProcessing", "critical", {_ATTEMPTS: "_x130"}, {_ATTEMPTS: "_x130", _QUEUED: steady(0)}),
+    Case(
+        "QueueNotProcessing", "critical", {_ATTEMPTS: "_x130"}, {_ATTEMPTS: "_x130", _QUEUED: "0x13 1x5 0x110"}, seen=15
+    ),
     # money
     _passed("DayBudget", "warning", _cost("day"), wrong=120, well=119.9),
     _passed("DayBudget", "critical", _cost("day"), wrong=142.5, well=142.4),
@@ -188,15 +194,23 @@ CASES = (
     # cards
     _passed("GpuMemory", "warning", _memory("free"), wrong=4095 * MIB, well=4096 * MIB),
     _passed("GpuMemory", "critical", _memory("used"), wrong=30721 * MIB, well=30720 * MIB),
-    Case("GpuLost", "warning", {_CARDS: "2x10 1x120"}, {_CARDS: "1x10 2x120"}),
+    Case("GpuLost", "warning", {_CARDS: "2x10 1x120"}, {_CARDS: "1x10 2x120"}, seen=15),
     # processes
-    Case("GuardianSilent", "critical", {_looked("cost"): steady(0)}, {_looked("cost"): _RISING}),
+    Case("GuardianSilent", "critical", {_looked("cost"): steady(0)}, {_looked("cost"): _RISING}, seen=5),
     Case("GuardianSilent", "critical", _downs("cost"), _downs("script")),
-    Case("GuardianSilent", "critical", {_looked("cost"): "_x130"}, {_looked("cost"): "_x130", _began("cost"): _RISING}),
+    Case(
+        "GuardianSilent",
+        "critical",
+        {_looked("cost"): "_x130"},
+        {_looked("cost"): "_x130", _began("cost"): _RISING},
+        seen=5,
+    ),
     Case("ProcessDown", "critical", _downs("gateway"), _downs("gpu")),
-    Case("ProcessRestarts", "warning", {_began("script"): "0+1x130"}, {_began("script"): "0x9 1x9 2x9 3x9 4x100"}),
+    Case(
+        "ProcessRestarts", "warning", {_began("script"): "0+1x130"}, {_began("script"): "0x9 1x9 2x9 3x9 4x100"}, seen=5
+    ),
     # work
     Case("Held", "warning", {_gate("paused"): steady(1)}, {_gate("stopping"): steady(1)}),
     Case("StuckAttempts", "warning", {_STUCK: steady(1)}, {_STUCK: "0 1 0 1 0 1 0 1 0 1 0 1 0 1 0 1 0x100"}),
-    Case("DeadLetters", "warning", {_DEAD: "7 8x129"}, {_DEAD: steady(8)}),
+    Case("DeadLetters", "warning", {_DEAD: "7 8x129"}, {_DEAD: steady(8)}, seen=5),
 )
