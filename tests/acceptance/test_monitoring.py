@@ -78,9 +78,39 @@ class Receivers:
         return bool(alert["status"]["inhibitedBy"])
 
 
+class Collector:
+    """Takes spans by OTLP; what it was sent, as it came."""
+
+    def __init__(self) -> None:
+        self.taken: queue.Queue[bytes] = queue.Queue()
+        taken = self.taken
+
+        class Traces(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:  # as http.server calls it
+                taken.put(self.rfile.read(int(self.headers["content-length"])))
+                self.send_response(200)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Traces)
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
-    with factory(tmp_path_factory.mktemp("watched")) as running:
+def collector() -> Iterator[Collector]:
+    taking = Collector()
+    yield taking
+    taking.server.shutdown()
+    taking.server.server_close()
+
+
+@pytest.fixture(scope="module")
+def watched(collector: Collector, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Factory]:
+    address = f"http://127.0.0.1:{collector.server.server_port}"
+    traces = {"OTEL_EXPORTER_OTLP_ENDPOINT": address, "OTEL_BSP_SCHEDULE_DELAY": "100"}
+    with factory(tmp_path_factory.mktemp("watched"), environ=traces) as running:
         yield running
 
 
@@ -156,6 +186,21 @@ def test_what_every_process_exports_follows_the_rules_and_all_that_is_asked_for_
         assert says("promtool", "check", "metrics", stdin=text) == ""
         known |= exported(text)
     assert {question: unknown for question in asked() if (unknown := metrics_of(question) - known)} == {}
+
+
+def test_the_attempts_at_a_video_are_spans_of_the_trace_that_its_request_came_with(
+    watched: Factory, collector: Collector
+) -> None:
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    sent = watched.submit(topic="Why octopuses have three hearts", traceparent=f"00-{trace}-00f067aa0ba902b7-01")
+    video = watched.receipt(sent)["video"]
+    seen = b""
+    while b"stage script" not in seen or b"stage audio" not in seen:
+        body = collector.taken.get(timeout=_ARRIVES_WITHIN_S)
+        assert bytes.fromhex(trace) in body
+        assert video.encode() in body
+        seen += body
+    watched.command(type="cancel", video=video)
 
 
 def test_a_guardian_that_hangs_is_told_at_level_1_then_2_and_so_is_its_return(
