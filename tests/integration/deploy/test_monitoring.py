@@ -14,6 +14,7 @@ from deploy.monitoring.__main__ import made
 from deploy.monitoring.alerts import alerts
 from deploy.monitoring.figures import FIGURES
 from deploy.monitoring.panels import PAGES
+from deploy.monitoring.reference import described
 from deploy.monitoring.rules import LEVELS
 from schema.telemetry.metrics import REGISTRY
 from tests.integration.deploy.monitored import GUARDIANS, MONITORING, PROCESSES, asked, exported, metrics_of
@@ -58,8 +59,27 @@ def test_every_question_is_one_that_prometheus_understands(tmp_path: Path) -> No
     assert f"{len(rules)} rules found" in says("promtool", "check", "rules", file)
 
 
+def _with_samples() -> Iterator[str]:
+    """Every metric of ours with a sample: promtool passes over what has none."""
+    for name, kind, labels, text in described():
+        yield f"# HELP {name} {text}\n# TYPE {name} {'gauge' if kind == 'info' else kind}\n"
+        said = ",".join(f'{label}="x"' for label in labels)
+        if kind == "histogram":
+            yield f'{name}_bucket{{{said},le="+Inf"}} 1\n{name}_sum{{{said}}} 1\n{name}_count{{{said}}} 1\n'
+        else:
+            yield f"{name}{{{said}}} 1\n"
+
+
 def test_the_metrics_follow_the_rules_of_prometheus() -> None:
+    said = "".join(_with_samples())
+    assert says("promtool", "check", "metrics", stdin=said) == ""
     assert says("promtool", "check", "metrics", stdin=generate_latest(REGISTRY).decode()) == ""
+
+
+def test_no_label_holds_the_id_of_a_video() -> None:
+    labels = {label for _, _, labels, _ in described() for label in labels}
+    assert labels
+    assert not labels & {"video", "video_id", "id", "key", "entry", "attempt", "topic"}
 
 
 def test_each_alert_says_what_to_do_and_how() -> None:
