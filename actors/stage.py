@@ -24,7 +24,7 @@ from schema.events import fact as facts
 from schema.events.fact import Fact
 from schema.record.claims import AlreadyDone, Claim, Claims, CrashLoop, Held, NothingToDo, NoWork, Throttled
 from schema.record.refusals import Refusals
-from schema.telemetry import metrics
+from schema.telemetry import metrics, traces
 from streams import names
 from streams.broker import Delivered
 from streams.interrupts import Interrupted, RetryLater, ReturnTo, Superseded
@@ -74,7 +74,14 @@ class StageActor:
                 event.video, self._stage, entry=f"{entry.stream}/{entry.id}", delayed=entry.retries > 0
             )
             if isinstance(answer, Claim):
-                with bound_contextvars(attempt=answer.attempt):
+                span = traces.span(
+                    f"stage {self._stage.name}",
+                    parent=answer.traceparent,
+                    video=event.video,
+                    stage=self._stage.name,
+                    attempt=answer.attempt,
+                )
+                with bound_contextvars(attempt=answer.attempt), span:
                     return await self._attempt(answer, entry)
             return await self._no_work(answer, entry)
 
@@ -133,6 +140,7 @@ class StageActor:
             renewing.cancel()
             task.ended = True
             metrics.STAGE_ATTEMPTS.labels(self._stage.name, outcome).inc()
+            traces.note(outcome=outcome)
             if outcome == "done":
                 metrics.STAGE_SECONDS.labels(self._stage.name).observe(seconds)
             _log.info("stage.ended", outcome=outcome, seconds=round(seconds, 3))
@@ -152,6 +160,7 @@ class StageActor:
         longest_s = min(self._limits.retry_max_s, self._limits.retry_min_s * 2**claim.failures)
         delay_s = longest_s * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
         metrics.RETRIES.labels(self._stage.name).inc()
+        traces.failed(reason)
         _log.warning("stage.failed", error=reason, retry_in_s=round(delay_s, 2), exc_info=error)
         if not await self._claims.retry_later(claim, reason, delay_s):
             raise Superseded("a newer attempt holds this stage") from error
@@ -159,6 +168,7 @@ class StageActor:
 
     async def _fail(self, claim: Claim, entry: Entry, reason: str, hint: str) -> tuple[Publication, ...]:
         _log.error("video.failed", reason=reason)
+        traces.failed(reason)
         fact = await self._claims.fail(claim, reason)
         return (self._ending(_still_ours(fact)), *await self._give_up(entry, reason, hint))
 

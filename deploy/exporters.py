@@ -25,6 +25,8 @@ from schema.settings.servers import Servers
 _DIRECT: Final = build_opener(ProxyHandler({}))
 _PATIENCE_S: Final = 1.0
 _MOST_BYTES: Final = 4 << 20
+#: Cards are told in MB and per cent, as the runbook and nvidia-smi tell them.
+_MIB: Final = 1 << 20
 
 
 class Guardian(msgspec.Struct, frozen=True):
@@ -127,7 +129,7 @@ def _samples(families: Sequence[Metric], name: str) -> list[tuple[dict[str, str]
 
 
 def _guardian(name: str, families: Sequence[Metric] | None) -> Guardian:
-    ticks = [value for _, value in _samples(families or (), "ytempire_guardian_last_tick_seconds")]
+    ticks = [value for _, value in _samples(families or (), "ytempire_guardian_last_tick_timestamp_seconds")]
     ago = max(0.0, datetime.now(UTC).timestamp() - max(ticks)) if ticks else None
     return Guardian(name, families is not None, ago)
 
@@ -155,18 +157,19 @@ def _figures(families: Sequence[Metric]) -> tuple[KeyFigure, ...]:
 
 def _cards(families: Sequence[Metric]) -> tuple[Card, ...]:
     memory = {
-        (labels["card"], labels["kind"]): value for labels, value in _samples(families, "ytempire_gpu_memory_megabytes")
+        (labels["card"], labels["kind"]): value / _MIB
+        for labels, value in _samples(families, "ytempire_gpu_memory_bytes")
     }
     rest = {
-        (labels["card"], name): value
-        for name in ("utilization_percent", "temperature_celsius", "encoder_sessions")
+        (labels["card"], name): round(value * scale, 3)
+        for name, scale in (("utilization_ratio", 100), ("temperature_celsius", 1), ("encoder_sessions", 1))
         for labels, value in _samples(families, f"ytempire_gpu_{name}")
     }
     return tuple(
         Card(
             card,
             *(memory.get((card, kind)) for kind in ("used", "free", "total")),
-            *(rest.get((card, name)) for name in ("utilization_percent", "temperature_celsius", "encoder_sessions")),
+            *(rest.get((card, name)) for name in ("utilization_ratio", "temperature_celsius", "encoder_sessions")),
         )
         for card in sorted({card for card, _ in memory})
     )

@@ -20,12 +20,15 @@ _SAME_SIZE: Final = 0.02
 #: Utilisation is judged by the average of so many looks: a single one is a fraction of a second.
 LOOKS: Final = 5
 
+#: What the cards' figures in MB count by.
+_MIB: Final = 1 << 20
+
 _GAUGES: Final = (
-    metrics.GPU_MEMORY_MB,
+    metrics.GPU_MEMORY_BYTES,
     metrics.GPU_UTILIZATION,
     metrics.GPU_TEMPERATURE,
     metrics.GPU_ENCODER_SESSIONS,
-    metrics.GPU_PROCESS_MB,
+    metrics.GPU_PROCESS_BYTES,
 )
 
 
@@ -117,9 +120,9 @@ def export(reading: Reading, limits: Limits) -> None:
         label, allowed = str(card.index), memory_limits(card.total_mb, limits)
         memory = {"total": card.total_mb, "used": card.used_mb, "free": card.free_mb}
         for kind, value in {**memory, "limit_used": allowed.used_mb, "limit_free": allowed.free_mb}.items():
-            metrics.GPU_MEMORY_MB.labels(label, kind).set(value)
+            metrics.GPU_MEMORY_BYTES.labels(label, kind).set(value * _MIB)
         figures = {
-            metrics.GPU_UTILIZATION: card.utilization_percent,
+            metrics.GPU_UTILIZATION: None if card.utilization_percent is None else card.utilization_percent / 100,
             metrics.GPU_TEMPERATURE: card.temperature_c,
             metrics.GPU_ENCODER_SESSIONS: card.encoder_sessions,
         }
@@ -128,4 +131,4 @@ def export(reading: Reading, limits: Limits) -> None:
                 gauge.labels(label).set(figure)
         for one in card.processes:
             if one.used_mb is not None:
-                metrics.GPU_PROCESS_MB.labels(label, str(one.pid)).set(one.used_mb)
+                metrics.GPU_PROCESS_BYTES.labels(label, str(one.pid)).set(one.used_mb * _MIB)

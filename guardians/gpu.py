@@ -55,9 +55,9 @@ class GpuGuardian:
         self._next_look_s = self._next_release_s = 0.0
         export_limits(
             process.name,
-            "ytempire_gpu_utilization_percent",
-            warning=self._limits.gpu_utilization_warning_percent,
-            critical=self._limits.gpu_utilization_critical_percent,
+            "ytempire_gpu_utilization_ratio",
+            warning=self._limits.gpu_utilization_warning_percent / 100,
+            critical=self._limits.gpu_utilization_critical_percent / 100,
         )
 
     def wakes(self, entry: Entry) -> bool:

@@ -27,7 +27,7 @@ from schema.record.gate import GateRecord
 from schema.record.postgres import Postgres
 from schema.record.standing import modes_of
 from schema.settings.environment import Settings, read
-from schema.telemetry import logs, metrics
+from schema.telemetry import logs, metrics, traces
 from streams import names
 from streams.control import GateKeeper
 from streams.gate import Gate
@@ -74,6 +74,7 @@ class Process:
 
     async def open(self) -> None:
         """Connect, migrate, read the gate; the running loop is the one that the pool will live on."""
+        traces.begin(self.name)
         try:
             await asyncio.to_thread(self.transport.refuse_unsafe_server)
         except UnsafeServerError as error:
@@ -92,6 +93,7 @@ class Process:
         metrics.stop()
         await self.keeper.stop()
         await self.postgres.close()
+        await asyncio.to_thread(traces.end)
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
         _log.info("process.stopped")

@@ -43,6 +43,7 @@ from schema.money.overruns import Overruns
 from schema.money.prices import Prices
 from schema.record.postgres import Postgres
 from schema.settings.environment import Settings
+from schema.telemetry import traces
 from streams.interrupts import Halted, Superseded
 
 _log = structlog.get_logger(__name__)
@@ -217,7 +218,8 @@ class _Purchase(Generic[Order, Result]):
             await self._end_unbilled(reservation, f"not sent: {error}", is_in_journal=False)
             raise RetryableError(f"the journal cannot be written, so nothing was bought: {error}") from error
         try:
-            answer = await self._adapter.call(self._order, sent.permission, self._out)
+            with traces.span(f"call {sent.ask.service}", service=sent.ask.service, model=sent.ask.model):
+                answer = await self._adapter.call(self._order, sent.permission, self._out)
         except BilledError as error:
             await self._settle(sent, error.used, error.request_id, result=None, files=())
             raise

@@ -55,6 +55,7 @@ class Chores:
         while True:
             try:
                 await self.tick()
+                self._process.watchdog.consumed()
             except Exception:  # noqa: BLE001 - whatever it was, backups must not end with it
                 _log.exception("chores.tick_failed")
             await asyncio.sleep(_TICK_S)
@@ -102,6 +103,7 @@ class Chores:
         while True:
             await asyncio.sleep(LEASE_S / 4)
             await self._runs.renew(chore.name, due_at)
+            self._process.watchdog.consumed()
 
     async def _executed(self, chore: Chore) -> tuple[int, str]:
         """Exit code and the end of what it said; -1 where it took too long."""

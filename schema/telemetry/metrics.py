@@ -1,7 +1,9 @@
 """Every metric of the factory, and the exporter that Prometheus scrapes: one per process.
 
 A registry of our own, so nothing that a library registers appears by surprise. Counters begin at zero with their
-process; what must survive a restart is in the record.
+process; what must survive a restart is in the record. Names follow the rules of Prometheus: base units, no ids of
+videos in labels. The operators' table of key figures and the guardians' limits are the exception: they keep the
+runbook's units (videos, seconds, per cent, dollars), so that both are read as they are written there.
 """
 
 from __future__ import annotations
@@ -107,7 +109,7 @@ INTEGRITY_FOUND = Gauge(
 )
 
 GUARDIAN_LAST_TICK = Gauge(
-    "ytempire_guardian_last_tick_seconds",
+    "ytempire_guardian_last_tick_timestamp_seconds",
     "When a guardian last looked and found nothing in its way, in seconds since 1970",
     ["guardian"],
     registry=REGISTRY,
@@ -136,12 +138,13 @@ KEY_FIGURE_LEVEL = Gauge(
 COST_USD = Gauge("ytempire_cost_dollars", "What is compared with the budgets", ["figure"], registry=REGISTRY)
 
 GPU_CARDS = Gauge("ytempire_gpu_cards", "Graphics cards that answer", registry=REGISTRY)
-GPU_MEMORY_MB = Gauge("ytempire_gpu_memory_megabytes", "Memory of a card (MiB)", ["card", "kind"], registry=REGISTRY)
-GPU_UTILIZATION = Gauge("ytempire_gpu_utilization_percent", "Utilisation of a card", ["card"], registry=REGISTRY)
+#: Kinds: total, used, free, and the two limits beside them, limit_used and limit_free.
+GPU_MEMORY_BYTES = Gauge("ytempire_gpu_memory_bytes", "Memory of a card", ["card", "kind"], registry=REGISTRY)
+GPU_UTILIZATION = Gauge("ytempire_gpu_utilization_ratio", "Utilisation of a card, 0 to 1", ["card"], registry=REGISTRY)
 GPU_TEMPERATURE = Gauge("ytempire_gpu_temperature_celsius", "Temperature of a card", ["card"], registry=REGISTRY)
 GPU_ENCODER_SESSIONS = Gauge("ytempire_gpu_encoder_sessions", "NVENC sessions on a card", ["card"], registry=REGISTRY)
-GPU_PROCESS_MB = Gauge(
-    "ytempire_gpu_process_megabytes", "Memory that a process has on a card (MiB)", ["card", "pid"], registry=REGISTRY
+GPU_PROCESS_BYTES = Gauge(
+    "ytempire_gpu_process_bytes", "Memory that a process has on a card", ["card", "pid"], registry=REGISTRY
 )
 #: `gpu`: composed and encoded on the card; `gpu_libx264`: a card without an encoder; `cpu`.
 RENDERS = Counter(
@@ -184,6 +187,8 @@ def version() -> str:
     return str(tomllib.loads(text)["project"]["version"])
 
 
+#: What an alert counts must be there at 0: the first of a series that was not there is no increase.
+RENDER_FALLBACKS.labels("out_of_memory")
 for _stage in flow.STAGES:
     STAGE_SECONDS.labels(_stage.name)
     RETRIES.labels(_stage.name)

@@ -55,11 +55,11 @@ async def test_a_card_that_fills_up_asks_memory_back_throttles_stops_admission_a
     await dispatch.turn()
     assert await videos.counts() == {"queued": 1}
     exported = await asyncio.to_thread(guardian.exported)
-    assert 'ytempire_gpu_memory_megabytes{card="0",kind="used"} 31000.0' in exported
-    assert 'ytempire_gpu_memory_megabytes{card="0",kind="limit_used"} 30720.0' in exported
+    assert 'ytempire_gpu_memory_bytes{card="0",kind="used"} 3.2505856e+10' in exported
+    assert 'ytempire_gpu_memory_bytes{card="0",kind="limit_used"} 3.221225472e+10' in exported
     assert f'ytempire_gpu_jobs_limit{{host="{HOST}"}} 2.0' in exported
     assert 'ytempire_admission_stopped{cause="gpu_memory"} 1.0' in exported
-    assert 'ytempire_guardian_last_tick_seconds{guardian="gpu"}' in exported
+    assert 'ytempire_guardian_last_tick_timestamp_seconds{guardian="gpu"}' in exported
     driver.says()
     await until(lambda: len(notices(redis_server, "gpu.admission_resumed")) == 1)
     await until(lambda: len(notices(redis_server, "gpu.throttle_lifted")) == 1)
@@ -144,7 +144,7 @@ async def _ticks(guardian: Guardian) -> None:
 
     def last() -> str:
         lines = guardian.exported().splitlines()
-        return next((line for line in lines if line.startswith("ytempire_guardian_last_tick_seconds{")), "")
+        return next((line for line in lines if line.startswith("ytempire_guardian_last_tick_timestamp_seconds{")), "")
 
     for _ in range(3):
         seen = await asyncio.to_thread(last)

@@ -56,7 +56,8 @@ def _said(server: Server) -> Counter[str]:
 
 def _ticked(guardian: str) -> bool:
     """Whether the first look of this guardian is over."""
-    return bool(metrics.REGISTRY.get_sample_value("ytempire_guardian_last_tick_seconds", {"guardian": guardian}))
+    looked = "ytempire_guardian_last_tick_timestamp_seconds"
+    return bool(metrics.REGISTRY.get_sample_value(looked, {"guardian": guardian}))
 
 
 def _wiped(server: Server) -> int:

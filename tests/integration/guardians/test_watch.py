@@ -44,7 +44,10 @@ def _wanted(entry: Entry) -> bool:
 
 
 def _last_tick(guardian: str) -> float:
-    return metrics.REGISTRY.get_sample_value("ytempire_guardian_last_tick_seconds", {"guardian": guardian}) or 0.0
+    return (
+        metrics.REGISTRY.get_sample_value("ytempire_guardian_last_tick_timestamp_seconds", {"guardian": guardian})
+        or 0.0
+    )
 
 
 async def _patient(processes: Processes) -> Process:

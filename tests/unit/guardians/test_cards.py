@@ -70,15 +70,17 @@ def test_each_figure_is_exported_beside_its_limit_and_what_is_not_known_is_not()
     figures = card(28000, temperature_c=61, encoder_sessions=3)
     export(Reading((Card(0, "c", 32768, 28000, 4768, 0, 61, 3, (GpuProcess(7, 900), GpuProcess(8, None))),)), LIMITS)
     assert figures.utilization_percent is None
-    assert [sample("memory_megabytes", kind=kind) for kind in ("total", "used", "free")] == [32768, 28000, 4768]
-    assert sample("memory_megabytes", kind="limit_used") == 30720
-    assert sample("memory_megabytes", kind="limit_free") == 4096
+    expected = {"total": 32768, "used": 28000, "free": 4768, "limit_used": 30720, "limit_free": 4096}
+    assert {kind: sample("memory_bytes", kind=kind) for kind in expected} == {
+        kind: mb * 2**20 for kind, mb in expected.items()
+    }
+    assert sample("utilization_ratio") == 0
     assert sample("encoder_sessions") == 3
-    assert sample("process_megabytes", pid="7") == 900
-    assert sample("process_megabytes", pid="8") is None
+    assert sample("process_bytes", pid="7") == 900 * 2**20
+    assert sample("process_bytes", pid="8") is None
     export(Reading((figures,)), LIMITS)
-    assert sample("utilization_percent") is None
+    assert sample("utilization_ratio") is None
     assert sample("temperature_celsius") == 61
     export(Reading(), LIMITS)
-    assert sample("memory_megabytes", kind="used") is None
+    assert sample("memory_bytes", kind="used") is None
     assert sample("temperature_celsius") is None

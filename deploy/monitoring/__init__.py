@@ -1,0 +1,1 @@
+"""What Prometheus, Alertmanager and Grafana need to watch a factory: configuration made from the code that exports."""
