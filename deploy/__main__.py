@@ -11,7 +11,7 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import bottleneck, cancel, control, costs, doctor, factory, proof, requeue, videos
+from deploy.commands import bottleneck, cancel, clean, control, costs, disaster, doctor, factory, proof, requeue, videos
 from deploy.commands.terminal import guarded
 
 _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
@@ -54,6 +54,11 @@ app.command()(control.mode)
 app.command()(control.retry)
 app.command()(cancel.cancel)
 app.command()(requeue.requeue)
+app.command()(disaster.backup)
+app.command()(disaster.restore)
+app.command()(disaster.recover)
+app.command()(disaster.validate)
+app.command()(clean.clean)
 app.command()(doctor.doctor)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)
 app.command("bench", context_settings=_PASS_ON)(proof.run_bench)
