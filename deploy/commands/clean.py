@@ -17,8 +17,7 @@ _STEP = 1000
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it; else it only shows what would go.")]
 
 
-def clean(data: DataOption = None, *, yes: _STEP = 1000
-YesOption = False, json: JsonOption = False) -> None:
+def clean(data: DataOption = None, *, yes: YesOption = False, json: JsonOption = False) -> None:
     """Remove what nobody needs any more: half files, scratch of dead processes, work of ended videos, old logs.
 
     Also backups beyond what is kept, and records that were put aside. Films stay. Without --yes it only looks.

@@ -15,14 +15,14 @@ import msgspec
 import typer
 
 from deploy.commands import control
-from deploy.commands.connections import record
+from deploy.commands.connections import bus, record
 from deploy.commands.terminal import FAILED, DataOption, JsonOption, data_dir, running_factory
 from deploy.launch import data_directory
 from deploy.launch.data_directory import Addresses
 from deploy.launch.output import Output
-from deploy.launch.plan import ROOT, plan
+from deploy.launch.plan import PROCFILE, ROOT, plan
 from deploy.launch.supervisor import Supervisor
-from deploy.recovery import backups, dumps, fresh_machine, point_in_time
+from deploy.recovery import backups, dumps, fresh_machine, point_in_time, requests
 from deploy.recovery import restore as restoring
 from deploy.recovery.backups import Backup, BackupError, Class
 from schema.errors import ConfigurationError, RefusedError
@@ -52,6 +52,7 @@ ToOption = Annotated[
         "--to", help="A moment, as 2026-11-25T14:30 (UTC), or `latest`; from base backup and log.", metavar="TIME"
     ),
 ]
+ProcfileOption = Annotated[Path, typer.Option(help="The list of processes.", metavar="FILE")]
 ListOption = Annotated[bool, typer.Option("--list", help="Show what there is to restore.")]
 #: How long running work may take to come to its next safe point.
 _QUIET_WITHIN_S = 30.0
@@ -75,10 +76,7 @@ def backup(
     factory, servers = running_factory(data), _servers(data, folder)
     say = _say(json=json)
     say(f"pg_dump --format=custom --file={backups.DUMP} {_shown(factory.database_url)}")
-    made = dumps.make(servers, factory.database_url, wanted, say)
-    base = None
-    if kind == "daily" and _is_ours(servers, factory):
-        base = point_in_time.make(servers.backups_folder, Path(servers.data_dir), factory.database_url, say)
+    made, base = _back_up(servers, factory, wanted, say)
     told = {
         "backup": str(made.backup.folder),
         "kind": kind,
@@ -98,6 +96,16 @@ def backup(
         f"took {made.took_s:.1f} s, of which the proof {made.proof_s:.1f} s",
         json=json,
     )
+
+
+def _back_up(
+    servers: Servers, factory: Addresses, kind: Class, say: Callable[[str], None]
+) -> tuple[dumps.Made, point_in_time.Base | None]:
+    made = dumps.make(servers, factory.database_url, kind, say)
+    if kind != "daily" or not _is_ours(servers):
+        return made, None
+    folder = Path(servers.data_dir)
+    return made, point_in_time.make(servers.backups_folder, folder, factory.database_url, say)
 
 
 def restore(
@@ -132,10 +140,16 @@ def restore(
         _quiet(factory, yes=yes, json=json)
         reason = f"restored from {chosen.folder.name}: look first, then resume"
         done = restoring.restore(servers, factory.database_url, chosen, say, hold=reason)
+        _ask_again(factory.redis_url, factory.database_url, done.at, say)
         after = "the factory stands still; go on with: ./ytempire resume"
     else:
-        with data_directory.held(data_dir(data)) as hold, fresh_machine.record_running(hold.path) as database_url:
+        with (
+            data_directory.held(data_dir(data)) as hold,
+            fresh_machine.record_running(servers, hold.path) as database_url,
+        ):
             done = restoring.restore(servers, database_url, chosen, say)
+            with fresh_machine.bus_running(hold.path) as redis_url:
+                _ask_again(redis_url, database_url, done.at, say)
         after = "go on with: ./ytempire up"
     lost_s = (datetime.now(UTC) - done.at).total_seconds()
     _tell(
@@ -154,8 +168,9 @@ def recover(
         bool, typer.Option("--dump-only", help="From the newest dump, though the log reaches further.")
     ] = False,
     once: Annotated[bool, typer.Option("--once", help="End the factory again when it is validated.")] = False,
+    procfile: ProcfileOption = PROCFILE,
     json: JsonOption = False,
-) -> int:
+) -> None:
     """From a folder of backups and an empty data directory to a running, validated factory, in one command.
 
     It takes the newest record that can be had, starts the factory here as `up` does, and shows the ticks of `validate`.
@@ -164,7 +179,7 @@ def recover(
     root = (source or servers.backups_folder).absolute()
     say, began_s = _say(json=json), time.monotonic()
     with data_directory.held(data_dir(data)) as hold:
-        factory = plan(servers, hold.path)
+        factory = plan(servers, hold.path, procfile)
         factory.refuse_taken_ports()
         say(f"recovering from {root} into {hold.path}")
         done = fresh_machine.recover(servers, hold.path, root, say, dump_only=dump_only)
@@ -174,7 +189,8 @@ def recover(
             supervisor = Supervisor(factory.servers, factory.workers, output)
             addresses = Addresses(0, factory.redis_url, factory.database_url)
             finish = partial(_finish, supervisor, servers, addresses, done, began_s, once=once, json=json)
-            return FAILED if supervisor.run(finish) is False else 0
+            if supervisor.run(finish) is False:
+                raise typer.Exit(FAILED)
 
 
 async def _finish(
@@ -188,9 +204,11 @@ async def _finish(
     json: bool,
 ) -> bool:
     async with supervisor.running():
+        # the new machine's first: the old folder may be a copy, or be gone tomorrow
+        await asyncio.to_thread(_back_up, servers, factory, "daily", _say(json=json))
         ticks = await asyncio.to_thread(_ticks, servers, factory)
         took_s = time.monotonic() - began_s
-        well = all(tick.ok for tick in ticks if tick.check != "backups")
+        well = all(tick.ok for tick in ticks)
         _tell(
             {**msgspec.to_builtins(done), "validated": well, "ticks": ticks, "took_s": round(took_s, 3)},
             "\n".join((*map(_line, ticks), f"recovered and {'validated' if well else 'NOT whole'} in {took_s:.1f} s")),
@@ -203,7 +221,7 @@ async def _finish(
         return well
 
 
-def validate(data: DataOption = None, folder: BackupsOption = None, json: JsonOption = False) -> int:  # noqa: FBT002 - a flag of the command line
+def validate(data: DataOption = None, folder: BackupsOption = None, json: JsonOption = False) -> None:  # noqa: FBT002 - a flag of the command line
     """Tick by tick whether the factory is whole; exit code 1 where it is not."""
     factory = running_factory(data)
     began_s = time.monotonic()
@@ -214,17 +232,21 @@ def validate(data: DataOption = None, folder: BackupsOption = None, json: JsonOp
     if not json:
         end = "System fully recovered!" if well else "Recovery incomplete - manual intervention required"
         print(f"{end} ({time.monotonic() - began_s:.1f} s)")
-    return 0 if well else FAILED
+    if not well:
+        raise typer.Exit(FAILED)
 
 
 def _restore_moment(servers: Servers, to: str, say: Callable[[str], None], *, json: bool) -> None:
     moment = None if to == "latest" else _moment(to)
     folder = Path(servers.data_dir)
     with data_directory.held(folder):
-        done = point_in_time.replay(servers.backups_folder, folder, say, to=moment)
-        with fresh_machine.record_running(folder) as database_url:
+        done = point_in_time.replay(servers.backups_folder, folder, servers.backups_folder / "wal", say, to=moment)
+        with fresh_machine.record_running(servers, folder) as database_url:
             found = backups.listed(servers.backups_folder)
             mended = asyncio.run(restoring.mend(servers, database_url, found[-1] if found else None, say))
+            if moment is None and (folder / "valkey").exists():
+                with fresh_machine.bus_running(folder) as redis_url:
+                    _ask_again(redis_url, database_url, point_in_time.reaches(servers.backups_folder, done.base), say)
     _tell(
         {
             "to": to,
@@ -273,6 +295,14 @@ async def _state(database_url: str) -> tuple[str, int]:
         return (await GateRecord(postgres).read()).state, int((await postgres.call(running))["n"])
 
 
+def _ask_again(redis_url: str, database_url: str, since: datetime, say: Callable[[str], None]) -> None:
+    """Requests that came after the backup: asked again, where Redis still has them."""
+    with bus(redis_url) as transport:
+        found = asyncio.run(requests.forgotten(transport, database_url, since))
+        requests.ask_again(transport, found)
+    say(f"requests that came after it and are asked again: {len(found)}")
+
+
 def _list(servers: Servers, *, json: bool) -> None:
     for one in backups.listed(servers.backups_folder):
         told = {
@@ -307,9 +337,9 @@ def _servers(data: Path | None, folder: Path | None) -> Servers:
     return msgspec.structs.replace(servers, **chosen)
 
 
-def _is_ours(servers: Servers, factory: Addresses) -> bool:
+def _is_ours(servers: Servers) -> bool:
     """Whether the record's Postgres is the one in the data directory, with an archive for its log."""
-    return servers.wal_archive and (Path(servers.data_dir) / "postgres" / "archive.sh").exists() and factory.pid > 0
+    return servers.wal_archive and (Path(servers.data_dir) / "postgres" / "archive.sh").exists()
 
 
 def _say(*, json: bool) -> Callable[[str], None]:

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from deploy.launch import postgres
+from deploy.launch import postgres, valkey
 from deploy.launch.data_directory import refuse_full_disk
 from deploy.launch.ports import free_ports
 from deploy.launch.program import running
@@ -32,7 +32,17 @@ from schema.record import databases
 from schema.settings.servers import Servers
 
 Say = Callable[[str], None]
+#: Nothing is ever removed from these.
+_ONLY_GROW: Final = ("public.video_queue", "public.stage_attempts", "money.reservations")
 _WITHIN_S: Final = 120.0
+
+
+@contextmanager
+def bus_running(data_dir: Path) -> Iterator[str]:
+    """Our Valkey, likewise."""
+    port = free_ports()
+    with running(valkey.valkey(data_dir / "valkey", port), data_dir / "logs" / "recovery.log"):
+        yield valkey.url(port)
 
 
 class _Came(NamedTuple):
@@ -83,12 +93,13 @@ def recover(servers: Servers, data_dir: Path, source: Path, say: Say, *, dump_on
 
 
 @contextmanager
-def record_running(data_dir: Path, *, durable: bool = True) -> Iterator[str]:
+def record_running(servers: Servers, data_dir: Path) -> Iterator[str]:
     """Our Postgres on a data directory that no factory runs on, for as long as the block lasts; gives its address."""
+    archive = servers.backups_folder / "wal" if servers.wal_archive else None
     port = free_ports()
     log = data_dir / "logs" / "recovery.log"
     log.parent.mkdir(parents=True, exist_ok=True)
-    with running(postgres.postgres(data_dir / "postgres", port, durable=durable), log, ready_within_s=_WITHIN_S):
+    with running(postgres.postgres(data_dir / "postgres", port, archive=archive), log, ready_within_s=_WITHIN_S):
         yield postgres.url(port)
 
 
@@ -104,15 +115,27 @@ def _ways(
 
 def _from_log(servers: Servers, data_dir: Path, source: Path, newest: Backup | None, say: Say) -> _Came:
     base = point_in_time.listed(source)[-1]
-    point_in_time.replay(source, data_dir, say)
-    with record_running(data_dir) as database_url:
+    point_in_time.replay(source, data_dir, servers.backups_folder / "wal", say)
+    with record_running(servers, data_dir) as database_url:
+        if newest is not None:
+            _refuse_less(asyncio.run(databases.counts(database_url)), newest)
         mended = asyncio.run(mend(servers, database_url, newest, say))
     return _Came(point_in_time.reaches(source, base), "base backup and log", mended.opened_again)
 
 
+def _refuse_less(rows: dict[str, int], newest: Backup) -> None:
+    """Raise BackupError where a replayed record lacks what the newest dump has: some of its log is missing."""
+    for table in _ONLY_GROW:
+        if rows.get(table, 0) < newest.manifest.rows.get(table, 0):
+            raise BackupError(
+                f"the log ends before the newest dump: {table} has {rows.get(table, 0)} rows, "
+                f"the dump of {newest.manifest.at:%Y-%m-%d %H:%M:%S} UTC has {newest.manifest.rows[table]}"
+            )
+
+
 def _from_dump(servers: Servers, data_dir: Path, backup: Backup, say: Say) -> _Came:
     refuse(backup)
-    with record_running(data_dir) as database_url:
+    with record_running(servers, data_dir) as database_url:
         restored = restore(servers, database_url, backup, say)
         if restored.aside:  # the database that a new data directory begins with holds nothing
             asyncio.run(databases.drop(databases.named(database_url, restored.aside)))

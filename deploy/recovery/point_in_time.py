@@ -37,7 +37,7 @@ Say = Callable[[str], None]
 #: How data directories are called that a replayed one took the place of.
 ASIDE: Final = "postgres.before-"
 _REPLAYING: Final = "postgres.replaying"
-_SEGMENT: Final = re.compile(r"[0-9A-F]{24}")
+_SEGMENT: Final = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
 _REPLAY_WITHIN_S: Final = 4 * 3600.0
 #: Postgres says this where its log ends before the moment that was asked for.
 _TOO_FAR: Final = "recovery ended before configured recovery target was reached"
@@ -109,8 +109,10 @@ def reaches(root: Path, base: Base) -> datetime:
     return max(base.ended_at, datetime.fromtimestamp(max(pieces, default=0.0), UTC))
 
 
-def replay(root: Path, data_dir: Path, say: Say, *, to: datetime | None = None) -> Replayed:
+def replay(root: Path, data_dir: Path, archive: Path, say: Say, *, to: datetime | None = None) -> Replayed:
     """Put the record of the moment `to`, or the last that is known, in place; no server runs on it meanwhile.
+
+    `root` holds the backups; from then on the log is another one, and goes to `archive`.
 
     Raises BackupError where that moment cannot be reached, and all is as it was then.
     """
@@ -127,7 +129,7 @@ def replay(root: Path, data_dir: Path, say: Say, *, to: datetime | None = None) 
         folder.chmod(0o700)
         segments = _add_what_was_not_archived(data_dir / "postgres", folder, base.system)
         say(f"replaying the log {f'to {to:%Y-%m-%d %H:%M:%S} UTC' if to else 'to its end'}")
-        _run_to_the_end(root, folder, data_dir / "replay.log", base, to)
+        _run_to_the_end(root, folder, archive, base, to)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
@@ -164,17 +166,19 @@ def _add_what_was_not_archived(old: Path, folder: Path, system: str) -> int:
     return len(found)
 
 
-def _run_to_the_end(root: Path, folder: Path, log: Path, base: Base, to: datetime | None) -> None:
+def _run_to_the_end(root: Path, folder: Path, archive: Path, base: Base, to: datetime | None) -> None:
     gzip()
+    log = folder.parent / "logs" / "replay.log"
+    log.parent.mkdir(exist_ok=True)
     (folder / "recovery.signal").touch()
     postgres.hand_over(folder)
-    archive = shlex.quote(str(root.absolute() / "wal" / base.system))
-    fetch = f'test -f {archive}/"%f".gz && gunzip -c {archive}/"%f".gz >"%p"'
+    source = shlex.quote(str(root.absolute() / "wal" / base.system))
+    fetch = f'test -f {source}/"%f".gz && gunzip -c {source}/"%f".gz >"%p"'
     settings = {"restore_command": fetch, "recovery_target_action": "promote", "recovery_target_timeline": "latest"}
     if to is not None:
         settings["recovery_target_time"] = to.astimezone(UTC).isoformat(sep=" ")
     port = free_ports()
-    program = postgres.postgres(folder, port)
+    program = postgres.postgres(folder, port, archive=archive)  # the new timeline must not be missing there
     words = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
     program = msgspec.structs.replace(program, argv=(*program.argv, *words))
     log.unlink(missing_ok=True)

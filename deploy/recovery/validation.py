@@ -98,7 +98,7 @@ async def _database(postgres: Postgres, database_url: str) -> str:
     if untimed:
         raise _Wrong(f"{untimed} rows that the runbook's corruption queries find")
     counts = await Videos(postgres).counts()
-    return f"Postgres {found.major}, schema {found.schema}, {sum(counts.values())} videos"
+    return f"Postgres {found.major}, schema {found.schema}, videos: {sum(counts.values())}"
 
 
 def _redis(url: str) -> str:
@@ -112,7 +112,7 @@ def _redis(url: str) -> str:
         raise _Wrong(str(error)) from error
     finally:
         transport.close()
-    return f"answers, evicts nothing; last command {last}"
+    return f"answers, evicts nothing; last command {last or 'none yet'}"
 
 
 def _api(servers: Servers) -> str:

@@ -170,6 +170,13 @@ async def reopen(database_url: str, stages: list[tuple[str, str]]) -> None:
         )
 
 
+async def known_keys(database_url: str, keys: list[str]) -> set[str]:
+    """Which of these requests are videos already."""
+    async with _connected(database_url) as connection:
+        rows = await connection.fetch("SELECT key FROM video_queue WHERE key = ANY($1)", keys)
+        return {row["key"] for row in rows}
+
+
 async def promoted(database_url: str) -> bool:
     """Whether a server that replays has come to its end, and takes writes."""
     async with _connected(database_url) as connection:
