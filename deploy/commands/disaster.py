@@ -148,7 +148,7 @@ def restore(
             fresh_machine.record_running(servers, hold.path) as database_url,
         ):
             done = restoring.restore(servers, database_url, chosen, say)
-            with fresh_machine.bus_running(hold.path) as redis_url:
+            with fresh_machine.bus_running(folder) as redis_url:
                 _ask_again(redis_url, database_url, done.at, say)
         after = "go on with: ./ytempire up"
     lost_s = (datetime.now(UTC) - done.at).total_seconds()

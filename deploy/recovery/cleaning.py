@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import re
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -127,14 +126,14 @@ class Cleaning:
     async def _databases(self) -> list[Item]:
         """Old records that stand aside, and what backups and restores that were killed left."""
         found = []
-        for name, size in (await databases.beside(self._database_url, ASIDE)).items():
-            at = _aside_at(name)
+        record = databases.name_of(self._database_url)
+        for name, size in (await databases.beside(self._database_url, f"{record}{ASIDE}")).items():
+            at = _aside_at(name.removeprefix(f"{record}{ASIDE}"))
             if at is not None and self._now_s - at > _ASIDE_DAYS * _DAY_S:
                 found.append(Item("database", name, size, f"was put aside more than {_ASIDE_DAYS:g} days ago"))
-        left = {
-            **await databases.beside(self._database_url, PROOF),
-            **await databases.beside(self._database_url, RESTORING),
-        }
+        left: dict[str, int] = {}
+        for ending in (PROOF, RESTORING):
+            left |= await databases.beside(self._database_url, f"{record}{ending}")
         if left and not _backup_under_way(self._servers.backups_folder):
             found += [Item("database", name, size, "left by one that was killed") for name, size in left.items()]
         return found
@@ -208,9 +207,8 @@ def _local_folder(url: str) -> Path | None:
     return None
 
 
-def _aside_at(name: str) -> float | None:
-    found = re.fullmatch(rf"{ASIDE}(\d{{8}}t\d{{6}}z)", name)
-    at = backups.moment(found[1].upper()) if found else None
+def _aside_at(stamp: str) -> float | None:
+    at = backups.moment(stamp.upper())
     return None if at is None else at.astimezone(UTC).timestamp()
 
 

@@ -38,8 +38,8 @@ from schema.settings.providers import SECRETS
 from schema.settings.servers import Servers
 
 Say = Callable[[str], None]
-#: Names of databases that are being looked at; `clean` removes those of a backup that was killed.
-PROOF: Final = "ytempire_proof_"
+#: Follows the record's name in the name of a database that is being looked at; `clean` removes what a killed one left.
+PROOF: Final = "_proof_"
 JOURNAL: Final = "journal"
 _SETTINGS: Final = "config/settings.env"
 #: Settings that are keys, or may hold one.
@@ -127,7 +127,7 @@ async def _dump(pg_dump: Path, database_url: str, path: Path) -> dict[str, int]:
 
 
 def _prove(database_url: str, server_major: int, dump: Path, rows: dict[str, int]) -> None:
-    scratch = databases.named(database_url, f"{PROOF}{uuid.uuid4().hex[:8]}")
+    scratch = databases.named(database_url, f"{databases.name_of(database_url)}{PROOF}{uuid.uuid4().hex[:8]}")
     try:
         load(scratch, server_major, dump, rows)
     finally:

@@ -30,10 +30,10 @@ from schema.record.postgres import Postgres
 from schema.settings.servers import Servers
 
 Say = Callable[[str], None]
-#: The database that a restore fills; what is left of it belonged to one that was killed.
-RESTORING: Final = "ytempire_restoring"
-#: How the records are called that a restored one took the place of.
-ASIDE: Final = "ytempire_before_"
+#: Follows the record's name in that of the database which a restore fills; what is left of it belonged to a killed one.
+RESTORING: Final = "_restoring"
+#: Likewise of the records that a restored one took the place of, before the moment.
+ASIDE: Final = "_before_"
 
 
 class Restored(msgspec.Struct, frozen=True):
@@ -67,7 +67,8 @@ def restore(servers: Servers, database_url: str, backup: Backup, say: Say, *, ho
     began_s = time.monotonic()
     refuse(backup)
     found = asyncio.run(databases.server(databases.named(database_url, "postgres")))
-    scratch = databases.named(database_url, RESTORING)
+    name = databases.name_of(database_url)
+    scratch = databases.named(database_url, f"{name}{RESTORING}")
     try:
         say(f"restoring {backup.folder.name} ({backup.manifest.kind}) beside the record")
         major = max(found.major, backup.manifest.tool_major)
@@ -76,9 +77,9 @@ def restore(servers: Servers, database_url: str, backup: Backup, say: Say, *, ho
         mended = asyncio.run(mend(servers, scratch, backup, say))
         if hold:
             asyncio.run(databases.hold(scratch, hold))
-        aside = f"{ASIDE}{datetime.now(UTC):%Y%m%dt%H%M%Sz}"
+        aside = f"{name}{ASIDE}{datetime.now(UTC):%Y%m%dt%H%M%Sz}"
         had_one = asyncio.run(databases.exists(database_url))
-        asyncio.run(databases.replace(database_url, by=RESTORING, aside=aside))
+        asyncio.run(databases.replace(database_url, by=f"{name}{RESTORING}", aside=aside))
     except BaseException:
         asyncio.run(databases.drop(scratch))
         raise
