@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from deploy.commands import control
-from deploy.commands.connections import bus, record
+from deploy.commands.connections import bus
 from deploy.commands.terminal import FAILED, DataOption, JsonOption, data_dir, running_factory
 from deploy.launch import data_directory
 from deploy.launch.data_directory import Addresses
@@ -25,8 +25,8 @@ from deploy.launch.supervisor import Supervisor
 from deploy.recovery import backups, dumps, fresh_machine, point_in_time, requests
 from deploy.recovery import restore as restoring
 from deploy.recovery.backups import Backup, BackupError, Class
-from schema.errors import ConfigurationError, RefusedError
-from schema.record.gate import GateRecord
+from schema.errors import ConfigurationError, RecordUnavailableError, RefusedError
+from schema.record import databases
 from schema.settings import environment
 from schema.settings.servers import Servers
 
@@ -55,7 +55,7 @@ ToOption = Annotated[
 ProcfileOption = Annotated[Path, typer.Option(help="The list of processes.", metavar="FILE")]
 ListOption = Annotated[bool, typer.Option("--list", help="Show what there is to restore.")]
 #: How long running work may take to come to its next safe point.
-_QUIET_WITHIN_S = 30.0
+_QUIET_WITHIN_S, _LOOK_S = 30.0, 0.2
 
 
 def backup(
@@ -275,24 +275,27 @@ def _moment(text: str) -> datetime:
 
 def _quiet(factory: Addresses, *, yes: bool, json: bool) -> None:
     """Refuse a factory that admits, or halt it; then wait until running work has come to a safe point."""
-    state, busy = asyncio.run(_state(factory.database_url))
-    if state != "halted" and not yes:
+    try:
+        halted, busy = asyncio.run(databases.at_work(factory.database_url))
+    except RecordUnavailableError as broken:
+        if not yes:
+            raise RefusedError(
+                f"nobody knows whether the factory is halted: {broken}", hint="restore --yes"
+            ) from broken
+        # the streams take a halt that the record cannot
+        control.send(factory, [control.understood({"type": "halt", "reason": "restore"})])
+        return
+    if not halted and not yes:
         raise RefusedError(
-            f"the factory is {state}: a record is not exchanged under running work",
+            "the factory is not halted: a record is not exchanged under running work",
             hint='./ytempire halt --reason "restore", or `restore --yes`, which does it',
         )
-    if state != "halted" and control.give(factory, json=json, type="halt", reason="restore"):
-        raise BackupError("the factory could not be halted", hint="./ytempire doctor")
+    if not halted:
+        control.give(factory, json=json, type="halt", reason="restore")
     until_s = time.monotonic() + _QUIET_WITHIN_S
     while busy and time.monotonic() < until_s:
-        time.sleep(0.2)
-        _, busy = asyncio.run(_state(factory.database_url))
-
-
-async def _state(database_url: str) -> tuple[str, int]:
-    async with record(database_url) as postgres:
-        running = "SELECT count(*) AS n FROM video_stages WHERE status = 'running' AND lease_until > now()"
-        return (await GateRecord(postgres).read()).state, int((await postgres.call(running))["n"])
+        time.sleep(_LOOK_S)
+        _, busy = asyncio.run(databases.at_work(factory.database_url))
 
 
 def _ask_again(redis_url: str, database_url: str, since: datetime, say: Callable[[str], None]) -> None:

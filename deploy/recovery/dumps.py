@@ -89,7 +89,7 @@ def _make(servers: Servers, database_url: str, target: Path, at: datetime, say: 
         proof_s = time.monotonic() - proof_began_s
         say("journal, settings, Redis' files, artifacts")
         _copy_flat(Path(servers.data_dir) / JOURNAL, folder / JOURNAL)
-        _write_settings(folder / _SETTINGS)
+        write_settings(folder / _SETTINGS)
         _copy_redis(Path(servers.data_dir) / "valkey", folder / "redis", say)
         kept = asyncio.run(_keep_artifacts(servers, database_url))
         manifest = Manifest(
@@ -183,7 +183,7 @@ def _copy_flat(source: Path, target: Path) -> None:
             shutil.copyfile(path, target / path.name)
 
 
-def _write_settings(path: Path) -> None:
+def write_settings(path: Path) -> None:
     """What differs from the defaults, and the names of the secrets that are set, without them."""
     lines = ["# Settings at the time of the backup. Secrets are not in it: set them anew.\n"]
     dot_env = _dot_env(ROOT / ".env")

@@ -170,6 +170,17 @@ async def reopen(database_url: str, stages: list[tuple[str, str]]) -> None:
         )
 
 
+async def at_work(database_url: str) -> tuple[bool, int]:
+    """Whether a halt stands, and how many stages are in a living worker's hands.
+
+    Raises RecordUnavailableError also for a record that is too broken to be asked.
+    """
+    async with _connected(database_url) as connection:
+        halted = await connection.fetchval("SELECT EXISTS (SELECT FROM holds WHERE kind = 'halt')")
+        running = "SELECT count(*) FROM video_stages WHERE status = 'running' AND lease_until > now()"
+        return bool(halted), int(await connection.fetchval(running))
+
+
 async def known_keys(database_url: str, keys: list[str]) -> set[str]:
     """Which of these requests are videos already."""
     async with _connected(database_url) as connection:
