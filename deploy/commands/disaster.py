@@ -143,12 +143,10 @@ def restore(
         _ask_again(factory.redis_url, factory.database_url, done.at, say)
         after = "the factory stands still; go on with: ./ytempire resume"
     else:
-        with (
-            data_directory.held(data_dir(data)) as hold,
-            fresh_machine.record_running(servers, hold.path) as database_url,
-        ):
+        where = Path(servers.data_dir)
+        with data_directory.held(where), fresh_machine.record_running(servers, where) as database_url:
             done = restoring.restore(servers, database_url, chosen, say)
-            with fresh_machine.bus_running(folder) as redis_url:
+            with fresh_machine.bus_running(where) as redis_url:
                 _ask_again(redis_url, database_url, done.at, say)
         after = "go on with: ./ytempire up"
     lost_s = (datetime.now(UTC) - done.at).total_seconds()
@@ -279,9 +277,7 @@ def _quiet(factory: Addresses, *, yes: bool, json: bool) -> None:
         halted, busy = asyncio.run(databases.at_work(factory.database_url))
     except RecordUnavailableError as broken:
         if not yes:
-            raise RefusedError(
-                f"nobody knows whether the factory is halted: {broken}", hint="restore --yes"
-            ) from broken
+            raise RefusedError(f"is the factory halted? {broken}", hint="./ytempire restore --yes") from broken
         # the streams take a halt that the record cannot
         control.send(factory, [control.understood({"type": "halt", "reason": "restore"})])
         return

@@ -8,6 +8,8 @@ schedule decides, the note says how much more it may be.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import shutil
 import signal
@@ -15,12 +17,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import asyncpg
 import msgspec
+import psutil
 
 from deploy.launch import procfile
 from deploy.launch.plan import ROOT
@@ -140,7 +143,7 @@ def _disasters(options: Options, folder: Path, say: Say) -> Iterator[Row]:
 
 def _corruption(factory: Factory, asked: Asked, say: Say) -> Iterator[Row]:
     """A table gone, the rows of another wrong: restored while the factory runs."""
-    factory.rows("DROP TABLE video_stages CASCADE")
+    asyncio.run(_break_the_record(factory.database_url))
     began_s, at_s = time.monotonic(), time.time()
     _command(factory, "restore", "--yes")
     _command(factory, "resume")
@@ -151,6 +154,14 @@ def _corruption(factory: Factory, asked: Asked, say: Say) -> Iterator[Row]:
     yield row("database corruption: until all is made again", took_s, "s", _CORRUPTION_S, note="runbook 1 h")
     note = f"{gone} of {len(asked.accepted)} requests; runbook 1 h; Redis still had those since the backup"
     yield row("database corruption: lost, in seconds", behind_s, "s", _HOUR_S, note=note)
+
+
+async def _break_the_record(database_url: str) -> None:
+    owner = await asyncpg.connect(database_url)
+    await owner.execute(
+        "DROP TABLE video_stages CASCADE; DELETE FROM money.days; UPDATE video_queue SET status = 'failed'"
+    )
+    await owner.close()
 
 
 def _recovered(folder: Path, asked: Asked, lost_s: float) -> tuple[float, int, float]:
@@ -169,7 +180,7 @@ def _recovered(folder: Path, asked: Asked, lost_s: float) -> tuple[float, int, f
     return took_s, gone, behind_s
 
 
-@contextmanager
+@contextlib.contextmanager
 def _factory(folder: Path) -> Iterator[Factory]:
     factory = Factory(folder, procfile=DRILL, environ={"STUB_STAGE_S": _STAGE_S})
     factory.start()
@@ -203,12 +214,11 @@ def _ready(factory: Factory, victim: str) -> int:
 
 
 def _pid(factory: Factory, victim: str) -> int:
-    try:
-        if victim == "gateway":
-            return next(child.pid for child in factory.children() if "deploy.gateway" in child.cmdline())
-        return factory.pid_of(victim)
-    except (LookupError, StopIteration):
-        return 0
+    with contextlib.suppress(LookupError, psutil.Error):
+        if victim != "gateway":
+            return factory.pid_of(victim)
+        return next((child.pid for child in factory.children() if "deploy.gateway" in child.cmdline()), 0)
+    return 0
 
 
 def _until_all_completed(factory: Factory, count: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import TypeAlias
 
 import asyncpg
 import msgspec
@@ -19,6 +20,10 @@ VALUES ($1, $1, $2, 't', '{}', now(), CASE WHEN $2 = 'completed' THEN now() - ma
 _STAGE = """
 INSERT INTO video_stages (video_id, stage, status, attempt, output, ended_at)
 VALUES ($1, $2, $3, 1, $4::jsonb, CASE WHEN $4::jsonb IS NOT NULL THEN now() END)"""
+
+
+#: Name, status and output of each.
+Stages: TypeAlias = tuple[tuple[str, str, object], ...]
 
 
 def servers(folder: Path) -> Servers:
@@ -37,8 +42,8 @@ def in_hand(database_url: str, settings: Servers, video: str = "live") -> Artifa
     """A video whose voice is done and whose render is to come; returns the voice's file."""
     voice = stored(settings, f"work/{video}/audio-1-voice.wav", f"the voice of {video}")
     speech = Speech(audio=voice, sample_rate_hz=24_000, duration_s=1.0, scenes=())
-    rows = (("script", "done", {}), ("media", "done", {}), ("audio", "done", speech))
-    _plant(database_url, video, "processing", 0, (*rows, ("render", "open", None), ("quality", "open", None)))
+    done: Stages = (("script", "done", {}), ("media", "done", {}), ("audio", "done", speech))
+    _plant(database_url, video, "processing", 0, (*done, ("render", "open", None), ("quality", "open", None)))
     return voice
 
 
@@ -51,7 +56,7 @@ def ended(database_url: str, settings: Servers, video: str, status: str, days_ag
         return left
     film = stored(settings, f"videos/{video}.mp4", f"the film of {video}")
     verdict = Verdict(passed=True, findings=(), video=film)
-    stages = (("script", "done", {}), ("audio", "done", speech), ("quality", "done", verdict))
+    stages: Stages = (("script", "done", {}), ("audio", "done", speech), ("quality", "done", verdict))
     _plant(database_url, video, status, days_ago, stages)
     return film
 
@@ -69,9 +74,7 @@ def rows(database_url: str, statement: str, *arguments: object) -> list[tuple[ob
     return asyncio.run(ask())
 
 
-def _plant(
-    database_url: str, video: str, status: str, days_ago: int, stages: tuple[tuple[str, str, object], ...]
-) -> None:
+def _plant(database_url: str, video: str, status: str, days_ago: int, stages: Stages) -> None:
     rows(database_url, _VIDEO, video, status, days_ago)
     for stage, how, output in stages:
         text = None if output is None else msgspec.json.encode(output).decode()

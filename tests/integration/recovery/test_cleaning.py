@@ -52,8 +52,8 @@ def planted(database_url: str, settings: Servers) -> Path:
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")
-    for path in folder.rglob("*"):
-        os.utime(path, (path.stat().st_mtime - _OLD_S,) * 2)
+    for each in folder.rglob("*"):
+        os.utime(each, (each.stat().st_mtime - _OLD_S,) * 2)
     return folder
 
 
