@@ -40,6 +40,7 @@ _NOTHING: Final = Goal("=", 0)
 #: A piece of log is handed over once a minute.
 _ARCHIVED_S: Final = Goal("<=", 75)
 _HOUR_S, _DAY_S = Goal("<=", 3600), Goal("<=", 86_400)
+_ENDS_WITHIN_S: Final = 30.0
 _STAGE_S: Final = "0.3"
 
 
@@ -117,8 +118,11 @@ def _disasters(options: Options, folder: Path, say: Say) -> Iterator[Row]:
         factory.until(lambda: len(list(wal.rglob("*.gz"))) > count, within_s=90)
         asked.ask(1)
         lost_s = time.time()
+        # what another disk has at this moment: a server that is asked to end would hand over the rest
+        shutil.copytree(folder / "first/backups", folder / "elsewhere")
+        children = factory.children()
         factory.stop(signal.SIGKILL)
-    shutil.copytree(folder / "first/backups", folder / "elsewhere")
+        psutil.wait_procs(children, timeout=_ENDS_WITHIN_S)
     shutil.rmtree(folder / "first")
     took_s, gone, behind_s = _recovered(folder, asked, lost_s)
     say(f"server failure: recovered after {took_s:.1f} s")
