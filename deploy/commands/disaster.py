@@ -103,6 +103,7 @@ def _back_up(
 ) -> tuple[dumps.Made, point_in_time.Base | None]:
     made = dumps.make(servers, factory.database_url, kind, say)
     if kind != "daily" or not _is_ours(servers):
+        point_in_time.let_go(servers.backups_folder)
         return made, None
     folder = Path(servers.data_dir)
     return made, point_in_time.make(servers.backups_folder, folder, factory.database_url, say)

@@ -175,6 +175,8 @@ class Cleaning:
             return
         for folder in backups.too_many(root):
             yield Item("backup", str(folder), _size(folder), "more than are kept of its class")
+        for path in point_in_time.needless(root):
+            yield Item("log piece", str(path), _size(path), "no base backup needs it")
         for path in backups.unused_files(root):
             yield Item("file", str(path), _size(path), "no backup names it")
 
@@ -189,6 +191,12 @@ class Cleaning:
             return self._now_s - path.lstat().st_mtime
         except OSError:
             return 0.0
+
+
+def is_full(servers: Servers, percent: float) -> bool:
+    """Whether the disk of the data directory is used beyond this: then a chore cleans without being asked."""
+    disk = shutil.disk_usage(servers.data_dir)
+    return 100 * (disk.total - disk.free) / disk.total > percent
 
 
 def totals(items: list[Item]) -> dict[str, tuple[int, int]]:

@@ -38,6 +38,8 @@ Say = Callable[[str], None]
 ASIDE: Final = "postgres.before-"
 _REPLAYING: Final = "postgres.replaying"
 _SEGMENT: Final = re.compile(r"[0-9A-F]{24}|[0-9A-F]{8}\.history")
+#: A base backup that is being made is not listed yet, and needs log from before its end.
+_MARGIN_S: Final = 3_600.0
 _REPLAY_WITHIN_S: Final = 4 * 3600.0
 #: Postgres says this where its log ends before the moment that was asked for.
 _TOO_FAR: Final = "recovery ended before configured recovery target was reached"
@@ -90,7 +92,7 @@ def make(root: Path, data_dir: Path, database_url: str, say: Say, *, clock: Cloc
             backups.write(folder, manifest)
         for old in listed(root)[: -backups.KEPT_BASES]:
             backups.remove(old.folder)
-        _let_go(root, system)
+        let_go(root)
     return _base(target)
 
 
@@ -203,28 +205,26 @@ async def _until_promoted(database_url: str) -> None:
     await until_it(promoted, timeout_s=_REPLAY_WITHIN_S)
 
 
-def _let_go(root: Path, system: str) -> None:
-    """Remove log from before the oldest base that is kept; all of systems that no base is of."""
+def needless(root: Path) -> Iterator[Path]:
+    """Log that no base backup needs: from before the oldest, or of a system that has none, but for its last hour."""
     bases = listed(root)
-    for folder in (root / "wal").glob("*"):
-        own = [base for base in bases if base.system == folder.name]
-        if not own and folder.name != system:
-            shutil.rmtree(folder, ignore_errors=True)
-            continue
-        keep_from = own[0].ended_at.timestamp() - own_took_s(own[0]) if own else 0.0
-        for path in _older(folder, keep_from):
-            path.unlink(missing_ok=True)
+    for folder in sorted((root / "wal").glob("*")):
+        begins_s = [_began_s(base) for base in bases if base.system == folder.name]
+        before_s = min(begins_s, default=time.time()) - _MARGIN_S
+        for path in sorted(folder.glob("*.gz")):
+            if ".history" not in path.name and path.stat().st_mtime < before_s:
+                yield path
 
 
-def own_took_s(base: Base) -> float:
-    """How long a base backup took to make, and some more: log from its beginning on is needed."""
-    return backups.read(base.folder).manifest.took_s + 600.0
+def let_go(root: Path) -> None:
+    """Remove the log that nothing needs. Call it where nobody replays."""
+    for path in list(needless(root)):
+        path.unlink(missing_ok=True)
 
 
-def _older(folder: Path, than_s: float) -> Iterator[Path]:
-    for path in folder.glob("*.gz"):
-        if ".history" not in path.name and path.stat().st_mtime < than_s:
-            yield path
+def _began_s(base: Base) -> float:
+    """When the making of a base backup began: log from then on is needed."""
+    return base.ended_at.timestamp() - backups.read(base.folder).manifest.took_s
 
 
 def _base(folder: Path) -> Base:
