@@ -155,6 +155,11 @@ def system_id(folder: Path) -> str:
     return str(int.from_bytes((folder / "global/pg_control").read_bytes()[:8], sys.byteorder))
 
 
+def archiver(archive: Path) -> str:
+    """The shell script that takes a piece of log to this folder; fails where another one has its name."""
+    return _ARCHIVER.format(archive=shlex.quote(str(archive)))
+
+
 def hand_over(folder: Path) -> None:
     """Make a data directory that was unpacked here the server's own, where the server is another user."""
     if _usable_tools().become is privileges.become_nobody:
@@ -174,8 +179,7 @@ def _prepare(folder: Path, tools: Tools, archive: Path | None) -> None:
     _outwait_predecessor(folder)
     if archive is not None:
         target = archive.absolute() / system_id(folder)
-        text = _ARCHIVER.format(archive=shlex.quote(str(target)))
-        (folder / "archive.sh").write_text(text, encoding="utf-8")
+        (folder / "archive.sh").write_text(archiver(target), encoding="utf-8")
         with contextlib.suppress(OSError):  # the archiver complains of it in the log
             target.mkdir(parents=True, exist_ok=True)
             if tools.become is privileges.become_nobody:
