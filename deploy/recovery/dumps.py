@@ -191,7 +191,7 @@ def write_settings(path: Path) -> None:
         value = os.environ.get(variable.name) or dot_env.get(variable.name, "")
         if not value or value == variable.default:
             continue
-        if variable.field in _KEPT_BACK and (variable.field in SECRETS or _may_hold_a_secret(variable.field, value)):
+        if variable.field in _KEPT_BACK and _may_hold_a_secret(variable.field, value):
             lines.append(f"# {variable.name} was set\n")
         else:
             lines.append(f"{variable.name}={value}\n")
