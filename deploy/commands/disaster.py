@@ -25,7 +25,7 @@ from deploy.launch.supervisor import Supervisor
 from deploy.recovery import backups, dumps, fresh_machine, point_in_time, requests
 from deploy.recovery import restore as restoring
 from deploy.recovery.backups import Backup, BackupError, Class
-from schema.errors import ConfigurationError, RecordUnavailableError, RefusedError
+from schema.errors import ConfigurationError, PipelineError, RecordUnavailableError, RefusedError
 from schema.record import databases
 from schema.settings import environment
 from schema.settings.servers import Servers
@@ -142,6 +142,7 @@ def restore(
         reason = f"restored from {chosen.folder.name}: look first, then resume"
         done = restoring.restore(servers, factory.database_url, chosen, say, hold=reason)
         _ask_again(factory.redis_url, factory.database_url, done.at, say)
+        _back_up_anew(servers, factory.database_url, say)
         after = "the factory stands still; go on with: ./ytempire resume"
     else:
         where = Path(servers.data_dir)
@@ -149,6 +150,7 @@ def restore(
             done = restoring.restore(servers, database_url, chosen, say)
             with fresh_machine.bus_running(where) as redis_url:
                 _ask_again(redis_url, database_url, done.at, say)
+            _back_up_anew(servers, database_url, say)
         after = "go on with: ./ytempire up"
     lost_s = (datetime.now(UTC) - done.at).total_seconds()
     _tell(
@@ -246,6 +248,7 @@ def _restore_moment(servers: Servers, to: str, say: Callable[[str], None], *, js
             if moment is None and (folder / "valkey").exists():
                 with fresh_machine.bus_running(folder) as redis_url:
                     _ask_again(redis_url, database_url, point_in_time.reaches(servers.backups_folder, done.base), say)
+            _back_up_anew(servers, database_url, say)
     _tell(
         {
             "to": to,
@@ -301,6 +304,14 @@ def _ask_again(redis_url: str, database_url: str, since: datetime, say: Callable
         found = asyncio.run(requests.forgotten(transport, database_url, since))
         requests.ask_again(transport, found)
     say(f"requests that came after it and are asked again: {len(found)}")
+
+
+def _back_up_anew(servers: Servers, database_url: str, say: Callable[[str], None]) -> None:
+    """From now on the newest backup is of this record, and not of the one that was given up."""
+    try:
+        dumps.make(servers, database_url, "hourly", say)
+    except PipelineError as error:
+        say(f"it is in no backup yet: {dumps.why(error)}")
 
 
 def _list(servers: Servers, *, json: bool) -> None:
