@@ -14,10 +14,12 @@ import typer
 from deploy.commands import (
     bottleneck,
     cancel,
+    clean,
     completion,
     control,
     costs,
     day,
+    disaster,
     doctor,
     evening,
     factory,
@@ -89,6 +91,11 @@ app.command()(evening.wrap)
 app.command()(evening.report)
 app.command()(day.chores)
 app.command()(telling.alert)
+app.command()(disaster.backup)
+app.command()(disaster.restore)
+app.command()(disaster.recover)
+app.command()(disaster.validate)
+app.command()(clean.clean)
 app.command()(doctor.doctor)
 app.command()(completion.completion)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)

@@ -24,6 +24,6 @@ def run_bench(
         list[str] | None, typer.Argument(help="As `bench NAME --help` says.", metavar="NAME [ARGS]")
     ] = None,
 ) -> None:
-    """Measure the bus beside its peers, what the ledger costs a call, or how soon a halt holds."""
+    """Measure the bus beside its peers, what the ledger costs a call, how soon a halt holds, or all is back."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     os.execve(sys.executable, (sys.executable, "-m", "tests.bench", *(args or ())), environ)  # noqa: S606 - becomes the bench

@@ -70,6 +70,7 @@ def _elsewhere(settings: Servers, procfile_path: Path) -> Servers:
         postgres_port=first + 1,
         gateway_port=first + 2,
         metrics_port=first + 3,
+        wal_archive=False,
     )
 
 

@@ -66,7 +66,9 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
         instead = f"set REDIS_URL={valkey.url(settings.redis_port)} to use the server that is there"
         ports.append(NeededPort(settings.redis_port, "YTEMPIRE_REDIS_PORT", "our Valkey", instead))
     if _ours_to_start(settings.database_url, postgres.url(settings.postgres_port), settings.postgres_port):
-        servers.append(postgres.postgres(data_dir / "postgres", settings.postgres_port))
+        backups = Path(settings.backups_dir or data_dir / "backups").absolute()
+        archive = backups / "wal" if settings.wal_archive else None
+        servers.append(postgres.postgres(data_dir / "postgres", settings.postgres_port, archive=archive))
         instead = f"set DATABASE_URL={postgres.url(settings.postgres_port)} to use the server that is there"
         ports.append(NeededPort(settings.postgres_port, "YTEMPIRE_POSTGRES_PORT", "our Postgres", instead))
     redis_url = settings.redis_address
@@ -76,6 +78,7 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
         "DATABASE_URL": database_url,
         "YTEMPIRE_DATA_DIR": str(data_dir),
         "YTEMPIRE_ARTIFACTS_URL": settings.artifacts_url,
+        "YTEMPIRE_BACKUPS_DIR": settings.backups_dir,
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "ORT_DISABLE_TELEMETRY": "1",  # the runtime of the local voice would report to its maker

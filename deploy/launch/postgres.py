@@ -3,15 +3,21 @@
 Makes its data directory once, whole or not at all, with the role and the database `ytempire`. It listens on loopback
 only and trusts it: whoever has an account on this machine can read the record. `PG_BIN` names the tools of another
 Postgres to use instead. A data directory of another major version is refused, never converted.
+
+Where it is given an archive, it hands each piece of its write-ahead log over to it, at least once a minute while
+anything is written: packed, flushed, under its name only when whole, never over another one. An archive that cannot
+take a piece costs room in the data directory until it can, and no work.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -32,6 +38,21 @@ _TOOLS_TIMEOUT_S = 120.0
 _PREDECESSOR_ENDS_WITHIN_S = 15.0
 _POLL_S = 0.02
 #: A test server may forget all on a power cut.
+_ARCHIVE_EVERY_S = 60
+_ARCHIVER = """#!/bin/sh
+# Packs one piece of the write-ahead log into the archive; made anew at each start. Postgres calls it with the piece's
+# path and name, keeps what it fails for, and may call it again for one that is there.
+set -eu
+archive={archive}
+if [ -f "$archive/$2.gz" ]; then
+    gunzip -c "$archive/$2.gz" | cmp -s - "$1"
+    exit
+fi
+mkdir -p "$archive"
+gzip -1 -c "$1" >"$archive/$2.part"
+sync "$archive/$2.part"
+mv "$archive/$2.part" "$archive/$2.gz"
+"""
 _FORGETFUL = ("-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off")
 
 
@@ -43,8 +64,8 @@ class Tools(msgspec.Struct, frozen=True):
     become: Callable[[], None]
 
 
-def postgres(folder: Path, port: int, *, durable: bool = True) -> Program:
-    """A Postgres that keeps its data in `folder`.
+def postgres(folder: Path, port: int, *, durable: bool = True, archive: Path | None = None) -> Program:
+    """A Postgres that keeps its data in `folder`; `archive` gets its log, in a folder named after the system.
 
     Raises ConfigurationError where there are no tools, where `folder` was made by another major version, and where
     root can give up its rights in no way.
@@ -57,6 +78,7 @@ def postgres(folder: Path, port: int, *, durable: bool = True) -> Program:
         "unix_socket_directories": "",
         "timezone": "UTC",
         "log_timezone": "UTC",
+        **_archiving(archive),
     }
     options = (word for name, value in settings.items() for word in ("-c", f"{name}={value}"))
     return Program(
@@ -66,7 +88,7 @@ def postgres(folder: Path, port: int, *, durable: bool = True) -> Program:
         answers=partial(postgres_answers, port, NAME),
         stop_signal=signal.SIGINT,
         orphan_signal=signal.SIGINT,
-        prepare=partial(_prepare, folder, tools),
+        prepare=partial(_prepare, folder, tools, archive),
         become=tools.become,
     )
 
@@ -128,10 +150,40 @@ def _refuse_another_version(folder: Path, tools: Tools) -> None:
             )
 
 
-def _prepare(folder: Path, tools: Tools) -> None:
+def system_id(folder: Path) -> str:
+    """The number that a data directory and all its backups share: the first field of global/pg_control."""
+    return str(int.from_bytes((folder / "global/pg_control").read_bytes()[:8], sys.byteorder))
+
+
+def archiver(archive: Path) -> str:
+    """The shell script that takes a piece of log to this folder; fails where another one has its name."""
+    return _ARCHIVER.format(archive=shlex.quote(str(archive)))
+
+
+def hand_over(folder: Path) -> None:
+    """Make a data directory that was unpacked here the server's own, where the server is another user."""
+    if _usable_tools().become is privileges.become_nobody:
+        privileges.give_to_nobody(folder)
+
+
+def _archiving(archive: Path | None) -> dict[str, str]:
+    if archive is None:
+        return {}
+    command = 'sh ./archive.sh "%p" "%f"'  # it runs in the data directory
+    return {"archive_mode": "on", "archive_command": command, "archive_timeout": f"{_ARCHIVE_EVERY_S}s"}
+
+
+def _prepare(folder: Path, tools: Tools, archive: Path | None) -> None:
     if not (folder / "PG_VERSION").exists():
         _make_data_directory(folder, tools)
     _outwait_predecessor(folder)
+    if archive is not None:
+        target = archive.absolute() / system_id(folder)
+        (folder / "archive.sh").write_text(archiver(target), encoding="utf-8")
+        with contextlib.suppress(OSError):  # the archiver complains of it in the log
+            target.mkdir(parents=True, exist_ok=True)
+            if tools.become is privileges.become_nobody:
+                privileges.give_to_nobody(target)
 
 
 def _make_data_directory(folder: Path, tools: Tools) -> None:

@@ -135,6 +135,14 @@ class Audit:
 
         return await self._postgres.run(work)
 
+    async def contradicting(self) -> int:
+        """Rows that the operators' two corruption queries find; nothing is mended."""
+        row = await self._postgres.call(
+            """SELECT (SELECT count(*) FROM video_queue WHERE status = 'completed' AND completed_at IS NULL)
+                    + (SELECT count(*) FROM pipeline_costs WHERE amount < 0 OR amount > 10) AS found"""
+        )
+        return int(row["found"])
+
     async def close_idle_sessions(self, idle_s: float) -> list[Finding]:
         """Close sessions of this application that were idle for so long; nobody else's."""
 

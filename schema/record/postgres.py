@@ -44,6 +44,8 @@ _PASSING: tuple[type[Exception], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.QueryCanceledError,
+    # a restore puts another database in the place of this one, and lets nobody in meanwhile
+    asyncpg.ObjectNotInPrerequisiteStateError,
     # what asyncpg says where the server's farewell came in just before our question
     asyncpg.InternalClientError,
 )

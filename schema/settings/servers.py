@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -44,6 +45,21 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
     artifacts_url: Annotated[
         str, Meta(description="where files are stored (fsspec URL); empty: the data directory")
     ] = ""
+    backups_dir: Annotated[
+        str, Meta(description="where backups are kept, best on another disk; empty: backups in the data directory")
+    ] = ""
+    wal_archive: Annotated[
+        bool, Meta(description="whether our Postgres archives its log, so that any moment can be restored")
+    ] = True
+    backup_films: Annotated[
+        bool, Meta(description="whether backups keep finished films, too, and not only what unfinished videos need")
+    ] = True
+    keep_work_days: Annotated[
+        float, Meta(ge=0, description="days that `clean` keeps the working files of completed videos, and logs")
+    ] = 7.0
+    keep_failed_days: Annotated[
+        float, Meta(ge=0, description="days that `clean` keeps what failed and cancelled videos left, for a retry")
+    ] = 30.0
     lease_s: Annotated[
         float, Meta(ge=0.2, description="seconds after which a silent worker's work is looked at again")
     ] = 4.0
@@ -60,6 +76,11 @@ class Servers(msgspec.Struct, frozen=True, kw_only=True):
     def database_address(self) -> str:
         """The Postgres to use: the one that was named, else ours."""
         return self.database_url or f"postgresql://ytempire@127.0.0.1:{self.postgres_port}/ytempire"
+
+    @property
+    def backups_folder(self) -> Path:
+        """Where backups are kept, absolute."""
+        return Path(self.backups_dir or Path(self.data_dir) / "backups").absolute()
 
     @property
     def artifacts_address(self) -> str:

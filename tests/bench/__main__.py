@@ -138,6 +138,23 @@ def render(
     raise typer.Exit(table.exit_code(rows))
 
 
+@app.command()
+def recovery(
+    *,
+    victims: Annotated[str, typer.Option(help="Processes to kill, by commas; else every one, and the servers.")] = "",
+    requests: Annotated[int, typer.Option(help="Requests before and after each backup.", min=1)] = 5,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
+) -> None:
+    """How soon the factory works again after the runbook's four disasters, and what is lost."""
+    from tests.bench import recovery as drills  # noqa: PLC0415 - likewise
+
+    options = drills.Options(victims=tuple(victims.replace(",", " ").split()), requests=requests)
+    rows = drills.run(options, typer.echo)
+    if json_path is not None:
+        table.write_json(rows, json_path)
+    raise typer.Exit(table.exit_code(rows))
+
+
 def main() -> int:
     """Runs one bench; Ctrl-C and TERM end it, with all it started."""
     waiting.listen()

@@ -67,9 +67,18 @@ class Factory:
         self._runner = asyncio.Runner()
         self._postgres: Postgres | None = None
 
-    def start(self) -> None:
-        """`up`, until it says that it is ready."""
-        command = (sys.executable, "-m", "deploy", "up", "--data", str(self.folder), "--procfile", str(self._procfile))
+    def start(self, *asked: str) -> None:
+        """`up`, or another command that becomes a factory, until it says that it is ready."""
+        command = (
+            sys.executable,
+            "-m",
+            "deploy",
+            *(asked or ("up",)),
+            "--data",
+            str(self.folder),
+            "--procfile",
+            str(self._procfile),
+        )
         self.process = subprocess.Popen(
             command,
             env=self.environ,
