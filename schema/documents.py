@@ -127,6 +127,8 @@ class Film(msgspec.Struct, frozen=True):
     fallback: str = ""
     #: What composed and encoded it: `gpu`, `gpu_libx264` (a card without an encoder) or `cpu`.
     backend: str = "cpu"
+    #: What goes with it: subtitles (.srt, .vtt) and a thumbnail (.jpg).
+    beside: tuple[ArtifactRef, ...] = ()
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -144,3 +146,5 @@ class Verdict(msgspec.Struct, frozen=True):
     passed: bool
     findings: tuple[Finding, ...]
     video: ArtifactRef | None = None
+    #: What goes with it, under the same name: subtitles, a thumbnail, a contact sheet (.png).
+    beside: tuple[ArtifactRef, ...] = ()

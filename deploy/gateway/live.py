@@ -7,9 +7,9 @@ Nobody watching costs nothing but the reading of the streams, which is what `/li
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -17,6 +17,8 @@ import structlog
 
 from deploy import overview
 from deploy.exporters import Heard
+from deploy.gateway.patience import soon
+from schema.errors import RecordUnavailableError
 from schema.flow import ADMITTED_STREAM, STAGES
 from schema.wire import shown
 from streams import names
@@ -67,32 +69,38 @@ class Live:
         self._parts = parts
         self._listeners: set[asyncio.Queue[Message]] = set()
         self._last: dict[str, bytes] = {}
-        self._read_at_s = time.monotonic()
+        self._clock = parts.process.clock
+        self._read_at_s = self._clock.monotonic_s()
+        # its own: it reads although every other thread waits for somebody
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._watched = asyncio.Event()
 
     @property
     def consumes(self) -> bool:
         """Whether the streams were read a moment ago."""
-        return time.monotonic() - self._read_at_s < _SILENT_S
+        return self._clock.monotonic_s() - self._read_at_s < _SILENT_S
 
     async def run(self) -> None:
         """Look and read until cancelled."""
         process = self._parts.process
-        observer = Observer(process.transport, _STREAMS, None, process.settings.servers.block_s)
+        loop = asyncio.get_running_loop()
+        begin = partial(Observer, process.transport, _STREAMS, None, process.settings.servers.block_s)
+        observer = await loop.run_in_executor(self._thread, begin)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(observer))
                 tasks.create_task(self._look())
         finally:
             observer.stop()
+            self._thread.shutdown(wait=False)
 
-    async def listen(self) -> AsyncIterator[Message]:
+    async def listen(self) -> AsyncGenerator[Message, None]:
         """What there is now, then what changes; ends when the listener goes."""
         queue: asyncio.Queue[Message] = asyncio.Queue(_KEPT)
         self._listeners.add(queue)
         self._watched.set()
         try:
-            for kind, data in self._last.items():
+            for kind, data in list(self._last.items()):  # it may change while the listener takes one
                 yield Message(kind, data)
             while True:
                 try:
@@ -107,8 +115,8 @@ class Live:
 
     async def _read(self, observer: Observer) -> None:
         while True:
-            entries = await asyncio.to_thread(observer.read)
-            self._read_at_s = time.monotonic()
+            entries = await asyncio.get_running_loop().run_in_executor(self._thread, observer.read)
+            self._read_at_s = self._clock.monotonic_s()
             for entry in entries if self._listeners else ():
                 self._tell(Message("event", msgspec.json.encode(_happened(entry))))
 
@@ -116,18 +124,22 @@ class Live:
         looks = 0
         while True:
             await self._watched.wait()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_once(hears=looks % _HEAR_EVERY == 0), 3 * _LOOK_S)
+            try:
+                await self._look_once(hears=looks % _HEAR_EVERY == 0)
+            except RecordUnavailableError:
+                pass  # what is shown is as it was; /health says why
+            except Exception:  # noqa: BLE001 - a look that fails is one that is not shown; the feed goes on
+                _log.exception("gateway.look_failed")
             looks += 1
             await asyncio.sleep(_LOOK_S)
 
     async def _look_once(self, *, hears: bool) -> None:
         parts = self._parts
-        seen = await overview.look(parts.gate, parts.glance, parts.videos, parts.statement, parts.settings.limits)
-        self._changed("overview", msgspec.json.encode(seen))
         if hears:
             heard: Heard = await parts.exporters.hear()
             self._changed("processes", msgspec.json.encode(heard))
+        look = overview.look(parts.gate, parts.glance, parts.videos, parts.statement, parts.settings.limits)
+        self._changed("overview", msgspec.json.encode(await soon(look)))
 
     def _changed(self, kind: str, data: bytes) -> None:
         if self._last.get(kind) != data:
