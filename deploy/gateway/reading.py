@@ -23,7 +23,9 @@ _REASON_WITHIN_S: Final = 1.0
 async def body(request: Asked, most: int) -> bytes:
     """The body, read no further than `most` bytes; raises ClientException (413) beyond."""
     too_large = ClientException(
-        f"the body is larger than {most:,} bytes, which is all that can be used", status_code=413
+        f"the body is larger than {most:,} bytes, which is all that can be used",
+        status_code=413,
+        headers={"connection": "close"},  # else the server would read the rest, to throw it away
     )
     said = request.headers.get("content-length", "")
     if said.isascii() and said.isdigit() and int(said[:20]) > most:

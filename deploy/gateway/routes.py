@@ -16,7 +16,7 @@ from litestar.datastructures import Cookie, State
 from litestar.exceptions import ClientException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from deploy import overview
@@ -29,7 +29,7 @@ from deploy.gateway.reading import Asked
 from schema.wire import shown
 
 CONSOLE: Final = Path(__file__).parents[1] / "console"
-Limit = Annotated[int, Parameter(ge=1, le=1000)]
+Limit = Annotated[int, QueryParameter(ge=1, le=1000)]
 _DOWN: Final = {
     503: ResponseSpec(health.Health, generate_examples=False, description="Something that is critical does not answer")
 }
@@ -152,8 +152,8 @@ async def dead(state: State, limit: Limit = 100) -> list[letters.Letter]:
     return await letters.letters(parts_of(state), limit)
 
 
-@post("/dead/{letter_id:str}/requeue", status_code=200, responses=refusals(404, 422))
-async def requeue(state: State, letter_id: str) -> letters.PutBack:
+@post("/dead/{letter_id:str}/requeue", status_code=200, responses=refusals(400, 404, 422))
+async def requeue(state: State, letter_id: FromPath[str]) -> letters.PutBack:
     """Put a dead letter back into the lane of the group that gave up, once."""
     done = await letters.put_back(parts_of(state), letter_id)
     if done is None:

@@ -35,8 +35,12 @@ _THREADS: Final = 64
 
 async def run(process: Process) -> None:
     """Serve until cancelled."""
-    servers = process.settings.servers
-    parts = Parts(process)
+    await serve(Parts(process))
+
+
+async def serve(parts: Parts) -> None:
+    """The same with these parts."""
+    servers = parts.settings.servers
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway"))
     server = _Server(
         uvicorn.Config(

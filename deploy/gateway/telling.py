@@ -11,7 +11,7 @@ import msgspec
 from litestar import get
 from litestar.datastructures import State
 from litestar.handlers import BaseRouteHandler
-from litestar.params import Parameter
+from litestar.params import FromQuery, QueryParameter
 
 from actors.rendering import styles as looks
 from deploy.gateway.described import refusals
@@ -31,7 +31,7 @@ _HIDDEN: Final = (*SECRETS, "gateway_token")
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_S: Final = 366 * 86400
 _DIGITS: Final = 8
-By = Annotated[str, Parameter(description="columns, by commas: " + ", ".join(_COLUMNS))]
+By = Annotated[str, QueryParameter(description="columns, by commas: " + ", ".join(_COLUMNS))]
 
 
 class Bill(msgspec.Struct, frozen=True):
@@ -59,7 +59,9 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 @get("/costs", responses=refusals(400, 422))
-async def costs(state: State, by: By = "day,service", since: date | None = None, video: str = "") -> Bill:
+async def costs(
+    state: State, by: By = "day,service", since: FromQuery[date | None] = None, video: FromQuery[str] = ""
+) -> Bill:
     """The bill by columns, of today or of the days from `since` on; or of one video."""
     parts = parts_of(state)
     columns = tuple(name for name in _COLUMNS if name in by.split(","))
@@ -74,7 +76,7 @@ async def costs(state: State, by: By = "day,service", since: date | None = None,
 
 
 @get("/story", responses=refusals(400, 422))
-async def story(state: State, since: str = "8h", limit: Limit = 200) -> Happened:
+async def story(state: State, since: FromQuery[str] = "8h", limit: Limit = 200) -> Happened:
     """What happened lately: commands, accepted and ended videos, attempts that went wrong, refusals."""
     found = await soon(parts_of(state).stories.since(_seconds(since), most=limit))
     return Happened(found.events, found.left_out)

@@ -16,6 +16,7 @@ from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, FromQuery
 from litestar.response import Stream
 
 from deploy.gateway import files, reading, submissions
@@ -72,8 +73,8 @@ async def submit(state: State, request: Asked) -> Response[submissions.Submitted
 @get("/videos", responses=refusals(400, 422))
 async def videos(
     state: State,
-    status: str = "",
-    topic: str = "",
+    status: FromQuery[str] = "",
+    topic: FromQuery[str] = "",
     limit: Limit = 50,
 ) -> list[VideoRow]:
     """Videos, the newest first; `status` and words of the topic narrow it down."""
@@ -85,8 +86,8 @@ async def videos(
     return await soon(parts_of(state).videos.wanted(wanted, most=limit))
 
 
-@get("/videos/{video:str}", responses=refusals(404))
-async def video(state: State, video: str) -> VideoStory:
+@get("/videos/{video:str}", responses=refusals(400, 404))
+async def video(state: State, video: FromPath[str]) -> VideoStory:
     """One video: what was asked, each attempt of each stage, each call that was paid, what came out, its files."""
     parts = parts_of(state)
     found = await _found(parts, video)
@@ -101,7 +102,9 @@ async def video(state: State, video: str) -> VideoStory:
     responses=refusals(400, 404, 416) | _PARTIAL,
     media_type="application/octet-stream",
 )
-async def video_file(state: State, request: Asked, video: str, name: str, *, download: bool = False) -> Stream:
+async def video_file(
+    state: State, request: Asked, video: FromPath[str], name: FromPath[str], *, download: FromQuery[bool] = False
+) -> Stream:
     """A file of a finished video (film, srt, vtt, thumbnail, sheet), whole or a range of it."""
     parts = parts_of(state)
     there = files_of(await _found(parts, video))
