@@ -26,7 +26,10 @@ _QUIET = Limits(queue_depth_warning=1, queue_depth_critical=2, disk_usage_percen
 async def _gateway(answer: asyncio.Event) -> AsyncIterator[int]:
     """Somebody who listens, and answers once the event is set; the port."""
 
+    writers = []
+
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
         await reader.readuntil(b"\r\n\r\n")
         await answer.wait()
         writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}")
@@ -35,6 +38,10 @@ async def _gateway(answer: asyncio.Event) -> AsyncIterator[int]:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     yield int(server.sockets[0].getsockname()[1])
     server.close()
+    for writer in writers:
+        writer.transport.abort()
+    answer.set()
+    await asyncio.sleep(0)  # lets them go
 
 
 def _sample(name: str, figure: str, **labels: str) -> float | None:
