@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from os import PathLike
 from pathlib import Path
@@ -34,12 +34,12 @@ _THREADS: Final = 64
 
 
 async def run(process: Process) -> None:
-    """Serve until cancelled."""
-    await serve(Parts(process))
+    """Serve until cancelled; the process is ready when it listens."""
+    await serve(Parts(process), process.serve_metrics)
 
 
-async def serve(parts: Parts) -> None:
-    """The same with these parts."""
+async def serve(parts: Parts, listens: Callable[[], None] = lambda: None) -> None:
+    """The same with these parts; says once that it listens."""
     servers = parts.settings.servers
     asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway"))
     server = _Server(
@@ -53,7 +53,8 @@ async def serve(parts: Parts) -> None:
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=30,
-        )
+        ),
+        listens,
     )
     feed = asyncio.create_task(parts.live.run())
     serving = asyncio.create_task(server.serve())
@@ -76,6 +77,10 @@ async def serve(parts: Parts) -> None:
 class _Server(uvicorn.Server):
     """Leaves the signals to the process, and its errors to whoever started it."""
 
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listens = listens
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """None: TERM cancels `run`."""
@@ -87,6 +92,8 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         except SystemExit:
             self.should_exit = True
+        else:
+            self._listens()
 
 
 def application(parts: Parts) -> ASGIApp:
