@@ -125,7 +125,7 @@ class Live:
         while True:
             await self._watched.wait()
             try:
-                await self._look_once(hears=looks % _HEAR_EVERY == 0)
+                await self._look_once(hears=looks % _HEAR_EVERY == 0 or "processes" not in self._last)
             except RecordUnavailableError:
                 pass  # what is shown is as it was; /health says why
             except Exception:  # noqa: BLE001 - a look that fails is one that is not shown; the feed goes on
