@@ -42,6 +42,7 @@ async def give(parts: Parts, fields: dict[str, str]) -> dict[str, str]:
         record.result()  # a refusal goes no further
     heard = await _said(parts, command)
     answer = await record
+    parts.overview.forget()
     if answer is None and not heard:
         raise RecordUnavailableError("neither Postgres nor Redis answers: nothing was done", hint="./ytempire doctor")
     if answer is None:

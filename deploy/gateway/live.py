@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 import structlog
 
-from deploy import overview
 from deploy.exporters import Heard
 from deploy.gateway.patience import soon
 from schema.errors import RecordUnavailableError
@@ -138,8 +137,7 @@ class Live:
         if hears:
             heard: Heard = await parts.exporters.hear()
             self._changed("processes", msgspec.json.encode(heard))
-        look = overview.look(parts.gate, parts.glance, parts.videos, parts.statement, parts.settings.limits)
-        self._changed("overview", msgspec.json.encode(await soon(look)))
+        self._changed("overview", msgspec.json.encode(await soon(parts.overview.get())))
 
     def _changed(self, kind: str, data: bytes) -> None:
         if self._last.get(kind) != data:

@@ -26,6 +26,7 @@ from deploy.gateway.described import WithCommand, WithReason, WithToken, refusal
 from deploy.gateway.parts import Parts
 from deploy.gateway.patience import soon
 from deploy.gateway.reading import Asked
+from deploy.gateway.sharing import Shared
 from schema.wire import shown
 
 CONSOLE: Final = Path(__file__).parents[1] / "console"
@@ -67,7 +68,8 @@ async def healthy(state: State) -> Response[health.Health]:
 
 
 async def _healthy(state: State) -> Response[health.Health]:
-    found = await health.health(parts_of(state))
+    checked: Shared[health.Health] = state.health
+    found = await checked.get()
     return Response(found, status_code=200 if found.status == "ok" else 503)
 
 
@@ -129,9 +131,7 @@ async def _hold(state: State, request: Asked, verb: str) -> dict[str, str]:
 @get("/overview", responses=refusals())
 async def overviewed(state: State) -> overview.Overview:
     """The factory at a glance."""
-    parts = parts_of(state)
-    limits = parts.settings.limits
-    return await soon(overview.look(parts.gate, parts.glance, parts.videos, parts.statement, limits))
+    return await soon(parts_of(state).overview.get())
 
 
 @get("/live", responses=refusals())

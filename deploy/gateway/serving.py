@@ -7,6 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final
@@ -21,14 +22,17 @@ from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from deploy.gateway import access, answers, routes, telling, video_routes
+from deploy.gateway import access, answers, health, routes, telling, video_routes
 from deploy.gateway.parts import Parts
+from deploy.gateway.sharing import Shared
 from schema.errors import ConfigurationError
 from schema.telemetry import metrics
 from streams.process import Process
 
 #: How long open answers may take when the process ends.
 _GRACE_S = 2
+#: How old an answer to /health may be: whoever asks all the time shall cost nothing.
+_FRESH_S: Final = 0.2
 #: Calls that wait for a Redis that does not answer hold a thread each, for some seconds.
 _THREADS: Final = 64
 
@@ -104,7 +108,7 @@ def application(parts: Parts) -> ASGIApp:
     page = create_static_files_router(path="/", directories=files, html_mode=True, include_in_schema=False)
     app = Litestar(
         [*routes.HANDLERS, *video_routes.HANDLERS, *telling.HANDLERS, console, page],
-        state=State({"parts": parts, "access": rules}),
+        state=State({"parts": parts, "access": rules, "health": Shared(partial(health.health, parts), _FRESH_S)}),
         exception_handlers=answers.HANDLERS,
         openapi_config=OpenAPIConfig(
             title="YTEMPIRE Pipeline",

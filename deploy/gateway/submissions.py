@@ -102,6 +102,7 @@ async def submit(parts: Parts, fields: dict[str, str]) -> Submitted:
     if "video" not in receipt:
         kind = FullError if _FULL in receipt.get("error", "") else RefusedError
         raise kind(receipt.get("error", "refused"), hint=receipt.get("hint", ""))
+    parts.overview.forget()
     video = receipt["video"]
     links = {"status": f"/videos/{video}", "film": f"/videos/{video}/film"}
     return Submitted(video, receipt["status"], int(receipt["place"]), links)

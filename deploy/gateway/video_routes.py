@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Final, TypeVar
 
 import msgspec
 from litestar import Response, get, post, route
@@ -46,6 +46,9 @@ _PARTIAL: Final = {
     206: ResponseSpec(bytes, generate_examples=False, description="The range", media_type="video/mp4"),
     304: ResponseSpec(None, description="It is what If-None-Match names"),
 }
+
+
+DocumentT = TypeVar("DocumentT", Verdict, Film)
 
 
 class VideoStory(msgspec.Struct, frozen=True):
@@ -135,13 +138,20 @@ async def _found(parts: Parts, video: str) -> Biography:
 
 def files_of(video: Biography) -> dict[str, tuple[ArtifactRef, str]]:
     """What can be fetched, by the name in its URL; where quality found fault, the film that it looked at."""
-    verdict = msgspec.json.decode(told, type=Verdict) if (told := video.documents.get("quality")) else None
+    verdict = _read(video, "quality", Verdict)
     if verdict is not None and verdict.video is not None:
         refs = (verdict.video, *verdict.beside)
         return {_KINDS[kind][0]: (ref, _KINDS[kind][1]) for ref in refs if (kind := _kind(ref)) in _KINDS}
-    if told := video.documents.get("render"):
-        return {"draft": (msgspec.json.decode(told, type=Film).video, "video/mp4")}
-    return {}
+    film = _read(video, "render", Film)
+    return {"draft": (film.video, "video/mp4")} if film is not None else {}
+
+
+def _read(video: Biography, stage: str, kind: type[DocumentT]) -> DocumentT | None:
+    """What a stage left; None: nothing, or what another version of us, or a test, has left there."""
+    try:
+        return msgspec.json.decode(video.documents[stage], type=kind)
+    except (KeyError, msgspec.DecodeError):
+        return None
 
 
 def _kind(ref: ArtifactRef) -> str:

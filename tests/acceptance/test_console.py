@@ -194,6 +194,8 @@ def test_a_telephone_and_a_light_room_are_served_too(page: Page, running: Factor
     for view in ("", "videos", "dead", "log"):
         page.goto(f"http://127.0.0.1:{running.gateway_port}/#/{view}")
         expect(page.locator("main h2").first).to_be_visible()
+        if view == "dead":
+            expect(page.locator(".letter").first).to_be_visible()
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert overflow <= 0, f"{view or 'factory'} is {overflow} pixels too wide"
         _look(page, f"phone-{view or 'factory'}")

@@ -33,7 +33,7 @@ _CASES: list[tuple[dict[str, str], int]] = [
 
 async def test_only_who_may_can_pause_the_factory(gateway: Gateway) -> None:
     for headers, status in _CASES:
-        encoded = [(name, text.encode("latin-1")) for name, text in headers.items()]
+        encoded = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
         answer = await gateway.ask.post("/pipeline/pause", headers=encoded)
         assert answer.status_code == status, (headers, answer.text)
         gate = (await gateway.ask.get("/overview")).json()["gate"]

@@ -1,0 +1,138 @@
+"""How soon the gateway answers beside a working factory: a mix of questions at a fixed rate, and listeners at the feed.
+
+Each question has its moment, whatever became of those before it, and its time counts from that moment: a gateway that
+falls behind is not spared the questions that it would have missed. Whoever asks shares the machine with the factory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+import httpx
+import msgspec
+
+from tests.bench.table import Goal, Row, lines, row
+from tests.bench.waiting import wait
+from tests.factory.running import factory
+
+Say = Callable[[str], None]
+_PROCFILE: Final = Path(__file__).with_name("Procfile.gateway")
+#: What is asked, in twentieths of all questions.
+_MIX: Final = {"health": 5, "overview": 5, "videos": 4, "video": 4, "submit": 2}
+_TURNS: Final = tuple(name for name, count in _MIX.items() for _ in range(count))
+#: Coprime to the number of turns: kinds follow each other, none comes in a burst.
+_STRIDE: Final = 7
+_ALL: Final = "all"
+_STAGE_S: Final = "0.2"
+_FIRST_VIDEOS: Final = 20
+_TIMEOUT_S: Final = 10.0
+_P99_MS: Final = Goal("<=", 500)
+_NONE: Final = Goal("=", 0)
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """What was asked for."""
+
+    rate: int = 200
+    duration_s: float = 20.0
+    listeners: int = 10
+
+
+class Load:
+    """The questions, and how they were answered."""
+
+    def __init__(self, client: httpx.AsyncClient, options: Options) -> None:
+        self._client, self._options = client, options
+        self.took_ms: dict[str, list[float]] = defaultdict(list)
+        self.failed: list[str] = []
+        self.heard = 0
+        self._videos: list[str] = []
+
+    async def run(self) -> None:
+        """First some videos to ask about, then all questions by the schedule, beside the listeners."""
+        for number in range(_FIRST_VIDEOS):
+            await self._submit(f"first-{number}")
+        self.took_ms.clear()
+        listeners = [asyncio.create_task(self._listen()) for _ in range(self._options.listeners)]
+        count = round(self._options.rate * self._options.duration_s)
+        async with asyncio.TaskGroup() as asked:
+            began_s = time.perf_counter()
+            for number in range(count):
+                due_s = began_s + number / self._options.rate
+                await asyncio.sleep(max(0.0, due_s - time.perf_counter()))
+                wait(0)  # ends it where a signal came
+                asked.create_task(self._timed(_TURNS[number * _STRIDE % len(_TURNS)], number, due_s))
+        for listener in listeners:
+            listener.cancel()
+        await asyncio.gather(*listeners, return_exceptions=True)
+
+    async def _timed(self, kind: str, number: int, due_s: float) -> None:
+        try:
+            if kind == "submit":
+                await self._submit(f"key-{number}")
+            else:
+                path = f"videos/{self._videos[number % len(self._videos)]}" if kind == "video" else kind
+                (await self._client.get(f"/{path}")).raise_for_status()
+        except httpx.HTTPError as error:
+            self.failed.append(f"{kind}: {type(error).__name__} {error}".strip())
+            return
+        for name in (kind, _ALL):
+            self.took_ms[name].append(1000 * (time.perf_counter() - due_s))
+
+    async def _submit(self, key: str) -> None:
+        body = {"topic": f"Rivers {key}", "notes": "Rivers carry water to the sea."}
+        answer = await self._client.post("/videos", json=body, headers={"idempotency-key": key})
+        answer.raise_for_status()
+        self._videos.append(str(answer.json()["video"]))
+
+    async def _listen(self) -> None:
+        async with self._client.stream("GET", "/live", timeout=None) as feed:
+            async for line in feed.aiter_lines():
+                self.heard += line.startswith("event:")
+
+
+def measure(options: Options, say: Say) -> list[Row]:
+    """Measures, says the table, and returns its rows."""
+    with TemporaryDirectory(prefix="ytempire-bench-") as folder:
+        say("a factory whose stages only wait, and its gateway")
+        with factory(Path(folder), procfile=_PROCFILE, environ={"STUB_STAGE_S": _STAGE_S}) as running:
+            say(f"{options.rate} questions a second for {options.duration_s:g} s, {options.listeners} listeners")
+            load = asyncio.run(_asked(f"http://127.0.0.1:{running.gateway_port}", options))
+            done = running.statuses().get("completed", 0)
+    found = rows(load.took_ms, load.failed, f"{done} videos were completed meanwhile, {load.heard} messages heard")
+    for line in ("", *lines(found)):
+        say(line)
+    return found
+
+
+async def _asked(address: str, options: Options) -> Load:
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
+    async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT_S, trust_env=False, limits=limits) as client:
+        load = Load(client, options)
+        await load.run()
+    return load
+
+
+def rows(took_ms: dict[str, list[float]], failed: Sequence[str], note: str) -> list[Row]:
+    """The p99 of each kind of question and of all, and how many were not answered as they should."""
+    found = [
+        row(f"{name}: p99", _percentile(took_ms.get(name, ()), 99), "ms", _P99_MS, note=_middle(took_ms.get(name, ())))
+        for name in (*_MIX, _ALL)
+    ]
+    return [*found, row("failures", len(failed), "", _NONE, note="; ".join((note, *sorted(set(failed))[:3])))]
+
+
+def _percentile(values: Sequence[float], percent: int) -> float | None:
+    return statistics.quantiles(values, n=100, method="inclusive")[percent - 1] if len(values) > 1 else None
+
+
+def _middle(values: Sequence[float]) -> str:
+    middle = _percentile(values, 50)
+    return f"{len(values):,} answers, p50 {middle:.1f} ms, at most {max(values):.0f} ms" if middle else "no answer"
