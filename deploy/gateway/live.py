@@ -39,6 +39,8 @@ _STREAMS: Final = (
 _LOOK_S: Final = 1.0
 _HEAR_EVERY: Final = 2
 _KEPT: Final = 200
+#: What happens within so long travels together: to send costs more than what is sent.
+_TOGETHER_S: Final = 0.05
 #: A browser that hears nothing for longer takes the connection for dead.
 KEEPALIVE_S: Final = 10.0
 #: Reading that has not come back for so long does not consume any more.
@@ -59,6 +61,11 @@ class Message(msgspec.Struct, frozen=True):
 
     kind: str
     data: bytes
+
+    @property
+    def wire(self) -> bytes:
+        """As it travels to a browser; JSON has no line ends."""
+        return b"event: %b\ndata: %b\n\n" % (self.kind.encode(), self.data)
 
 
 class Live:
@@ -93,19 +100,23 @@ class Live:
             observer.stop()
             self._thread.shutdown(wait=False)
 
-    async def listen(self) -> AsyncGenerator[Message, None]:
-        """What there is now, then what changes; ends when the listener goes."""
+    async def listen(self) -> AsyncGenerator[list[Message], None]:
+        """What there is now, then what changes, what comes at once together; ends when the listener goes."""
         queue: asyncio.Queue[Message] = asyncio.Queue(_KEPT)
         self._listeners.add(queue)
         self._watched.set()
         try:
-            for kind, data in list(self._last.items()):  # it may change while the listener takes one
-                yield Message(kind, data)
+            if self._last:
+                yield [Message(kind, data) for kind, data in self._last.items()]
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), KEEPALIVE_S)
+                    messages = [await asyncio.wait_for(queue.get(), KEEPALIVE_S)]
                 except TimeoutError:
-                    yield Message("alive", b"{}")
+                    messages = [Message("alive", b"{}")]
+                await asyncio.sleep(_TOGETHER_S)
+                while not queue.empty():
+                    messages.append(queue.get_nowait())
+                yield messages
         finally:
             self._listeners.discard(queue)
             if not self._listeners:

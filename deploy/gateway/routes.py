@@ -17,7 +17,7 @@ from litestar.exceptions import ClientException, NotFoundException
 from litestar.handlers import BaseRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
-from litestar.response import ServerSentEvent, ServerSentEventMessage
+from litestar.response import Stream
 
 from deploy import overview
 from deploy.gateway import commanding, health, letters, reading
@@ -134,16 +134,18 @@ async def overviewed(state: State) -> overview.Overview:
     return await soon(parts_of(state).overview.get())
 
 
-@get("/live", responses=refusals())
-async def live(state: State) -> ServerSentEvent:
+@get("/live", responses=refusals(), media_type="text/event-stream")
+async def live(state: State) -> Stream:
     """Server-sent events: `overview` and `processes` when they change, `event` for each entry of the streams."""
 
-    async def told() -> AsyncIterator[ServerSentEventMessage]:
-        async with aclosing(parts_of(state).live.listen()) as messages:
-            async for message in messages:
-                yield ServerSentEventMessage(event=message.kind, data=message.data.decode())
+    async def told() -> AsyncIterator[bytes]:
+        yield b": welcome\n\n"  # so that the answer begins at once
+        async with aclosing(parts_of(state).live.listen()) as batches:
+            async for messages in batches:
+                yield b"".join(message.wire for message in messages)
 
-    return ServerSentEvent(told(), headers={"cache-control": "no-store", "x-accel-buffering": "no"})
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return Stream(told(), headers=headers, media_type="text/event-stream")
 
 
 @get("/dead", responses=refusals(400))

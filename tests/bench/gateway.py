@@ -18,6 +18,7 @@ from typing import Final
 import httpx
 import msgspec
 
+from tests.bench.bus.cpu import family_cpu_s
 from tests.bench.table import Goal, Row, lines, row
 from tests.bench.waiting import wait
 from tests.factory.running import factory
@@ -104,8 +105,15 @@ def measure(options: Options, say: Say) -> list[Row]:
         say("a factory whose stages only wait, and its gateway")
         with factory(Path(folder), procfile=_PROCFILE, environ={"STUB_STAGE_S": _STAGE_S}) as running:
             say(f"{options.rate} questions a second for {options.duration_s:g} s, {options.listeners} listeners")
+            (pid,) = [child.pid for child in running.children() if child.cmdline()[-1:] == ["deploy.gateway"]]
+            cpu_s, asked_cpu_s = family_cpu_s(pid), time.process_time()
             load = asyncio.run(_asked(f"http://127.0.0.1:{running.gateway_port}", options))
+            cpu_s, asked_cpu_s = family_cpu_s(pid) - cpu_s, time.process_time() - asked_cpu_s
             done = running.statuses().get("completed", 0)
+    count = options.rate * options.duration_s
+    say(
+        f"CPU a question: {1000 * cpu_s / count:.2f} ms of the gateway, {1000 * asked_cpu_s / count:.2f} ms of who asks"
+    )
     found = rows(load.took_ms, load.failed, f"{done} videos were completed meanwhile, {load.heard} messages heard")
     for line in ("", *lines(found)):
         say(line)
