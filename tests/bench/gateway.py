@@ -15,9 +15,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
-import httpx
 import msgspec
 
+from deploy.gateway.submissions import Submitted
+from tests.bench.asking import Asker
 from tests.bench.bus.cpu import family_cpu_s
 from tests.bench.table import Goal, Row, lines, row
 from tests.bench.waiting import wait
@@ -34,6 +35,7 @@ _ALL: Final = "all"
 _STAGE_S: Final = "0.2"
 _FIRST_VIDEOS: Final = 20
 _TIMEOUT_S: Final = 10.0
+_GOOD: Final = (200, 202)
 _P99_MS: Final = Goal("<=", 500)
 _NONE: Final = Goal("=", 0)
 
@@ -49,11 +51,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 class Load:
     """The questions, and how they were answered."""
 
-    def __init__(self, client: httpx.AsyncClient, options: Options) -> None:
-        self._client, self._options = client, options
+    def __init__(self, asker: Asker, options: Options) -> None:
+        self._asker, self._options = asker, options
         self.took_ms: dict[str, list[float]] = defaultdict(list)
         self.failed: list[str] = []
-        self.heard = 0
+        self.heard: list[int] = []
         self._videos: list[str] = []
 
     async def run(self) -> None:
@@ -61,7 +63,8 @@ class Load:
         for number in range(_FIRST_VIDEOS):
             await self._submit(f"first-{number}")
         self.took_ms.clear()
-        listeners = [asyncio.create_task(self._listen()) for _ in range(self._options.listeners)]
+        feed = [self._asker.count("/live", b"event: ", self.heard) for _ in range(self._options.listeners)]
+        listeners = [asyncio.create_task(listener) for listener in feed]
         count = round(self._options.rate * self._options.duration_s)
         async with asyncio.TaskGroup() as asked:
             began_s = time.perf_counter()
@@ -80,8 +83,8 @@ class Load:
                 await self._submit(f"key-{number}")
             else:
                 path = f"videos/{self._videos[number % len(self._videos)]}" if kind == "video" else kind
-                (await self._client.get(f"/{path}")).raise_for_status()
-        except httpx.HTTPError as error:
+                await self._answered(f"/{path}")
+        except (OSError, EOFError, TimeoutError, ValueError) as error:
             self.failed.append(f"{kind}: {type(error).__name__} {error}".strip())
             return
         for name in (kind, _ALL):
@@ -89,14 +92,15 @@ class Load:
 
     async def _submit(self, key: str) -> None:
         body = {"topic": f"Rivers {key}", "notes": "Rivers carry water to the sea."}
-        answer = await self._client.post("/videos", json=body, headers={"idempotency-key": key})
-        answer.raise_for_status()
-        self._videos.append(str(answer.json()["video"]))
+        answer = await self._answered("/videos", msgspec.json.encode(body), idempotency_key=key)
+        self._videos.append(msgspec.json.decode(answer, type=Submitted).video)
 
-    async def _listen(self) -> None:
-        async with self._client.stream("GET", "/live", timeout=None) as feed:
-            async for line in feed.aiter_lines():
-                self.heard += line.startswith("event:")
+    async def _answered(self, path: str, body: bytes | None = None, **headers: str) -> bytes:
+        async with asyncio.timeout(_TIMEOUT_S):
+            status, answer = await self._asker.ask(path, body, **headers)
+        if status not in _GOOD:
+            raise ValueError(f"{status} {answer[:80].decode(errors='replace')}")
+        return answer
 
 
 def measure(options: Options, say: Say) -> list[Row]:
@@ -107,24 +111,28 @@ def measure(options: Options, say: Say) -> list[Row]:
             say(f"{options.rate} questions a second for {options.duration_s:g} s, {options.listeners} listeners")
             (pid,) = [child.pid for child in running.children() if child.cmdline()[-1:] == ["deploy.gateway"]]
             cpu_s, asked_cpu_s = family_cpu_s(pid), time.process_time()
-            load = asyncio.run(_asked(f"http://127.0.0.1:{running.gateway_port}", options))
+            load = asyncio.run(_asked(running.gateway_port, options))
             cpu_s, asked_cpu_s = family_cpu_s(pid) - cpu_s, time.process_time() - asked_cpu_s
             done = running.statuses().get("completed", 0)
     count = options.rate * options.duration_s
     say(
         f"CPU a question: {1000 * cpu_s / count:.2f} ms of the gateway, {1000 * asked_cpu_s / count:.2f} ms of who asks"
     )
-    found = rows(load.took_ms, load.failed, f"{done} videos were completed meanwhile, {load.heard} messages heard")
+    found = rows(
+        load.took_ms, load.failed, f"{done} videos were completed meanwhile, {sum(load.heard):,} messages heard"
+    )
     for line in ("", *lines(found)):
         say(line)
     return found
 
 
-async def _asked(address: str, options: Options) -> Load:
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=100)
-    async with httpx.AsyncClient(base_url=address, timeout=_TIMEOUT_S, trust_env=False, limits=limits) as client:
-        load = Load(client, options)
+async def _asked(port: int, options: Options) -> Load:
+    asker = Asker(port)
+    load = Load(asker, options)
+    try:
         await load.run()
+    finally:
+        asker.close()
     return load
 
 
