@@ -25,7 +25,6 @@ _QUIET = Limits(queue_depth_warning=1, queue_depth_critical=2, disk_usage_percen
 @asynccontextmanager
 async def _gateway(answer: asyncio.Event) -> AsyncIterator[int]:
     """Somebody who listens, and answers once the event is set; the port."""
-
     writers = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
