@@ -1,14 +1,20 @@
 """The vitals guardian: the operators' table of key figures, each with its level, and a notice when a level changes.
 
 It acts on nothing; each notice carries the action of the table's last column. A figure that is not known (too few
-videos ended, no gateway, a bus that does not answer) has no level, and its metric no sample.
+videos ended, no gateway, a bus that does not answer) has no level, and its metric no sample. How soon the gateway
+answers is asked beside the ticks, which wait for no answer: a tick has the time of the last question that ended, or
+that of the one under way where it has lasted longer.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import http.client
 import shutil
+import time
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from prometheus_client import Gauge
@@ -19,6 +25,11 @@ from schema.settings.limits import Limits
 from schema.telemetry import metrics
 from streams import names
 from streams.process import Process
+
+_HERE: Final = "127.0.0.1"
+_ALL_ADDRESSES: Final = ("", "0.0.0.0", "::")  # noqa: S104 - recognised, not listened on
+#: Whoever has not answered within so long counts as one who took so long.
+_ANSWER_WITHIN_S: Final = 5.0
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -77,7 +88,14 @@ def table(limits: Limits) -> tuple[Row, ...]:
     )
 
 
-def measured(window: Window, limits: Limits, *, disk_percent: float | None, oldest_s: float | None) -> Measured:
+def measured(
+    window: Window,
+    limits: Limits,
+    *,
+    disk_percent: float | None,
+    oldest_s: float | None,
+    api_response_s: float | None = None,
+) -> Measured:
     """The figures from what was read; a rate needs enough ended videos, and no event is old while the gate is shut."""
     rate = 100 * window.failed / window.ended if window.ended >= limits.figures_min_ended else None
     if oldest_s is not None and window.unheld_s is not None:
@@ -88,8 +106,35 @@ def measured(window: Window, limits: Limits, *, disk_percent: float | None, olde
         error_rate=rate,
         success_rate=None if rate is None else 100 - rate,
         disk_usage=disk_percent,
+        api_response=api_response_s,
         oldest_event=oldest_s,
     )
+
+
+class Answering:
+    """How soon the gateway answers /health; one question at a time, in a thread."""
+
+    def __init__(self, host: str, port: int) -> None:
+        """`host` as the gateway is told to listen on; one that means all addresses is asked at this machine's own."""
+        self._host, self._port = _HERE if host in _ALL_ADDRESSES else host, port
+        self._asked: asyncio.Task[float | None] | None = None
+        self._begun_s = 0.0
+        self._last_s: float | None = None
+
+    def look(self) -> float | None:
+        """Seconds, None where nobody listens; begins the next question, and waits for none."""
+        if self._asked is not None and self._asked.done():
+            self._last_s, self._asked = self._asked.result(), None
+        if self._asked is None:
+            self._begun_s = time.monotonic()
+            self._asked = asyncio.create_task(asyncio.to_thread(_answer_s, self._host, self._port))
+            return self._last_s
+        return max(self._last_s or 0.0, time.monotonic() - self._begun_s)
+
+    async def settled(self) -> None:
+        """Wait until the question under way has ended."""
+        if self._asked is not None:
+            await asyncio.wait({self._asked})
 
 
 def changed(before: Level | None, now: Level | None) -> bool:
@@ -103,6 +148,8 @@ class VitalsGuardian:
     def __init__(self, process: Process) -> None:
         self._process, self._limits = process, process.settings.limits
         self._figures, self._actions = Figures(process.postgres), Actions(process)
+        servers = process.settings.servers
+        self._gateway = Answering(servers.gateway_host, servers.gateway_port)
         self._rows = table(self._limits)
         self._levels: dict[str, Level | None] = {}
         for row in self._rows:
@@ -113,7 +160,10 @@ class VitalsGuardian:
         await self._actions.flush()
         window = await self._figures.window(self._limits.figures_window_s)
         disk_percent, oldest_s = await asyncio.to_thread(self._look)
-        found = measured(window, self._limits, disk_percent=disk_percent, oldest_s=oldest_s)
+        api_response_s = self._gateway.look()
+        found = measured(
+            window, self._limits, disk_percent=disk_percent, oldest_s=oldest_s, api_response_s=api_response_s
+        )
         _export(found)
         for row in self._rows:
             value: float | None = getattr(found, row.figure)
@@ -144,6 +194,21 @@ class VitalsGuardian:
             for figures in self._process.transport.figures(subscription)
         ]
         return max((age for age in ages if age is not None), default=0.0)
+
+
+def _answer_s(host: str, port: int) -> float | None:
+    """Seconds until the gateway has answered, whatever it said; its limit where it did not, None: nobody listens."""
+    begun_s = time.monotonic()
+    connection = http.client.HTTPConnection(host, port, timeout=_ANSWER_WITHIN_S)  # goes by no proxy
+    with contextlib.closing(connection):
+        try:
+            connection.request("GET", "/health")
+            connection.getresponse().read()
+        except ConnectionRefusedError:
+            return None
+        except (OSError, http.client.HTTPException):
+            return max(time.monotonic() - begun_s, _ANSWER_WITHIN_S)
+    return time.monotonic() - begun_s
 
 
 def _disk_percent(data_dir: str) -> float | None:

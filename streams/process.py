@@ -121,12 +121,15 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def main(name: str, run: Callable[[Process], Awaitable[None]]) -> int:
-    """Run a process that lives on one loop until TERM or Ctrl-C; `run` is cancelled then. Returns the exit code."""
+def main(name: str, run: Callable[[Process], Awaitable[None]], *, says_ready: bool = False) -> int:
+    """Run a process that lives on one loop until TERM or Ctrl-C; `run` is cancelled then. Returns the exit code.
+
+    It is ready when it is open, or, where `run` says so itself, when that calls `serve_metrics`.
+    """
     logs.configure(name)
     try:
         process = Process(name, read())
-        asyncio.run(_until_told(process, run))
+        asyncio.run(_until_told(process, run, says_ready=says_ready))
     except PipelineError as error:
         say(error)
         return 1
@@ -138,11 +141,11 @@ def say(error: PipelineError) -> None:
     print(f"{error}" + (f"  ({error.hint})" if error.hint else ""), file=sys.stderr)  # noqa: T201 - for a person
 
 
-async def _until_told(process: Process, run: Callable[[Process], Awaitable[None]]) -> None:
+async def _until_told(process: Process, run: Callable[[Process], Awaitable[None]], *, says_ready: bool) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
-    work = asyncio.ensure_future(_opened(process, run))
+    work = asyncio.ensure_future(_opened(process, run, says_ready=says_ready))
     told = asyncio.create_task(stop.wait())
     try:
         await asyncio.wait({work, told}, return_when=asyncio.FIRST_COMPLETED)
@@ -158,7 +161,8 @@ async def _until_told(process: Process, run: Callable[[Process], Awaitable[None]
         await asyncio.to_thread(process.transport.close)
 
 
-async def _opened(process: Process, run: Callable[[Process], Awaitable[None]]) -> None:
+async def _opened(process: Process, run: Callable[[Process], Awaitable[None]], *, says_ready: bool) -> None:
     await process.open()
-    process.serve_metrics()
+    if not says_ready:
+        process.serve_metrics()
     await run(process)

@@ -60,7 +60,9 @@ export function command(title, does, fields, { yes = "Do it", kind = "primary", 
   });
 }
 
-export function submit(styles = []) {
+export async function submit() {
+  const styles = await ask("/styles").catch(() => ["default"]);
+  if (document.querySelector("dialog")) return false;
   const key = crypto.randomUUID();  // a second click, or a lost answer, makes no second video
   return dialog("New video", [
     field("Topic", h("input", { name: "topic", required: true, maxlength: "300", placeholder: "Why octopuses have three hearts" })),
@@ -68,7 +70,7 @@ export function submit(styles = []) {
     h("div", { class: "row" },
       field("Shape", h("select", { name: "aspect" }, h("option", {}, "16:9"), h("option", {}, "9:16"))),
       field("Length", h("input", { name: "length", value: "60s", size: "6", pattern: "([0-9]+m)?([0-9]+s?)?" })),
-      field("Style", h("input", { name: "style", placeholder: "default", size: "12" })),
+      field("Style", h("select", { name: "style" }, ["default", ...styles.filter((name) => name !== "default")].map((name) => h("option", {}, name)))),
       field("Priority", h("input", { name: "priority", type: "number", min: "0", max: "9", value: "5" }))),
   ], {
     yes: "Make it",

@@ -6,14 +6,14 @@ const ORDER = ["script", "media", "audio", "render", "quality"];
 
 export function factory(main) {
   const at = (name, title, extra = "") => {
-    const body = h("div", { class: "body" });
+    const body = h("div", { class: "body" }, h("p", { class: "empty" }, "…"));
     main.append(h("section", { class: `card ${name} ${extra}`, "aria-label": title }, h("h2", {}, title), body));
     return body;
   };
   const places = {
     flow: at("flow", "Flow", "wide"), hand: at("hand", "In hand", "two"), money: at("money", "Money today"),
     queue: at("queue", "Queue"), recent: at("recent", "Latest"), guardians: at("guardians", "Guardians"),
-    figures: at("figures", "Key figures"), gpu: at("gpu", "Graphics cards"),
+    figures: at("figures", "Key figures", "two"), gpu: at("gpu", "Graphics cards"),
   };
   return {
     overview(seen) {

@@ -42,7 +42,7 @@ export function dead(main) {
         }
         load();
       };
-      list.append(h("details", { class: "letter" }, h("summary", {}, h("span", {}, h("b", {}, letter.group || "?"), ` ${letter.error}`), letter.requeued ? h("span", { class: "chip" }, "put back") : h("button", { onclick: (event) => { event.preventDefault(); put(); } }, "Requeue")),
+      list.append(h("details", { class: "letter" }, h("summary", {}, h("span", {}, h("b", {}, letter.group || "?"), ` ${letter.error}`, letter.video && h("span", { class: "quiet" }, ` · ${letter.video} · ${day(Number(letter.id.split("-")[0]))}`)), letter.requeued ? h("span", { class: "chip" }, "put back") : h("button", { onclick: (event) => { event.preventDefault(); put(); } }, "Requeue")),
         letter.hint && h("p", {}, letter.hint), h("dl", {}, Object.entries(letter.fields).map(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]))));
     }
   };

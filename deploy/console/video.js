@@ -43,7 +43,8 @@ function draw(body, { video: v, calls, files }) {
     files.film && h("a", { class: "button", href: `${files.film}?download=true` }, "Download"),
     Object.keys(files).filter((name) => name !== "film").map((name) => h("a", { class: "button", href: files[name] }, name))));
   const film = files.film ?? files.draft;
-  if (film) body.append(h("video", { src: film, controls: true, preload: "metadata", poster: files.thumbnail ?? null, class: brief.aspect === "9:16" ? "tall" : "" }));
+  if (film) body.append(h("video", { src: film, controls: true, preload: "metadata", poster: files.thumbnail ?? null, class: brief.aspect === "9:16" ? "tall" : "" },
+    files.vtt && h("track", { src: files.vtt, kind: "captions", label: "Captions", srclang: v.documents.script?.language ?? "en" })));
   if (files.sheet) body.append(h("a", { href: files.sheet }, h("img", { src: files.sheet, class: "sheet", alt: "Contact sheet of the film", loading: "lazy" })));
   body.append(timeline(v), section("What was asked", asked(brief)), section("Calls that were paid", bought(calls)), section("Checks", checks(v.documents.quality)), section("Words", script(v.documents.script)), section("Commands in its time", h("ul", { class: "rows" }, v.commands.map((one) => h("li", {}, h("span", {}, `${one.verb} by ${one.by}`), h("span", { class: "quiet" }, `${one.reason} ${clock(one.at)}`))))));
 }

@@ -8,4 +8,4 @@ from deploy.gateway.serving import run
 from streams import process
 
 if __name__ == "__main__":
-    sys.exit(process.main("gateway", run))
+    sys.exit(process.main("gateway", run, says_ready=True))

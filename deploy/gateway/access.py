@@ -49,7 +49,8 @@ class Access:
     def refusal(self, method: str, path: str, headers: Mapping[str, str], client: str) -> Refusal | None:
         """Why this request is not served; None: it is. Names of headers are in lower case."""
         host = _name_in(headers.get("host", ""))
-        if host not in self._names:
+        # no foreign name can be made to mean this machine where the machine is called by its address
+        if host not in self._names and not _is_address(host):
             hint = "add the name to YTEMPIRE_GATEWAY_HOSTS"
             return Refusal(403, f"this gateway is not called {host[:100]!r}", hint)
         if method not in _READS and (foreign := self._foreign(headers)):
@@ -115,6 +116,14 @@ def _name_in(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").casefold()
     except ValueError:
         return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_local(client: str) -> bool:

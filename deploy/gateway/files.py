@@ -14,9 +14,10 @@ import msgspec
 
 from schema.documents import ArtifactRef
 from schema.errors import RefusedError
+from schema.wire import shown
 
 _CHUNK_BYTES: Final = 256 << 10
-_RANGE: Final = re.compile(r"bytes=(?P<first>[0-9]{0,18})-(?P<last>[0-9]{0,18})")
+_RANGE: Final = re.compile(r"bytes=(?P<first>[0-9]{0,99})-(?P<last>[0-9]{0,99})", re.IGNORECASE)
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -34,6 +35,10 @@ class Span(msgspec.Struct, frozen=True):
 class UnsatisfiableRangeError(RefusedError):
     """The range lies beyond the end of the file."""
 
+    def __init__(self, asked: str, size_bytes: int) -> None:
+        super().__init__(f"the range {shown(asked)!r} lies beyond the end: the file has {size_bytes} bytes")
+        self.size_bytes = size_bytes
+
 
 def span(asked: str, size: int) -> Span | None:
     """The part that a Range header asks for; None: the whole file.
@@ -50,8 +55,13 @@ def span(asked: str, size: int) -> Span | None:
     if match["last"] and match["first"] and int(match["last"]) < int(match["first"]):
         return None
     if first >= size or last < first:
-        raise UnsatisfiableRangeError(f"the range {asked!r} lies beyond the end: the file has {size} bytes")
+        raise UnsatisfiableRangeError(asked, size)
     return Span(first, last)
+
+
+def etag(ref: ArtifactRef) -> str:
+    """Names these very bytes."""
+    return f'"{ref.sha256[:32]}"'
 
 
 def headers(ref: ArtifactRef, part: Span | None, *, kind: str, name: str, download: bool) -> dict[str, str]:
@@ -59,7 +69,7 @@ def headers(ref: ArtifactRef, part: Span | None, *, kind: str, name: str, downlo
     sent = {
         "content-type": kind,
         "accept-ranges": "bytes",
-        "etag": f'"{ref.sha256[:32]}"',
+        "etag": etag(ref),
         "cache-control": "private, max-age=0, must-revalidate",
         "content-disposition": f'{"attachment" if download else "inline"}; filename="{name}"',
         "content-length": str(ref.size_bytes if part is None else part.size),

@@ -10,18 +10,19 @@ import asyncio
 import contextlib
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final, Literal
 
 import msgspec
 
 from deploy.exporters import Card, Guardian, KeyFigure
-from deploy.gateway.parts import Parts, soon
+from deploy.gateway.parts import Parts
+from deploy.gateway.patience import BusAwayError, from_bus, soon
 from deploy.launch.probes import ask
 from schema.errors import RecordUnavailableError
 from schema.money.statement import Total
 from schema.record.figures import Day
 from streams import names
-from streams.transport.port import BusUnavailableError
 
 State = Literal["ok", "down", "not here"]
 _PATIENCE_S: Final = 1.0
@@ -167,16 +168,17 @@ def _day(day: date, seen: Day, spent: Total) -> DayFigures:
 
 async def _postgres(parts: Parts) -> State:
     try:
-        await asyncio.wait_for(parts.process.postgres.call("SELECT 1 AS one"), _PATIENCE_S)
-    except TimeoutError:
+        await soon(parts.process.postgres.call("SELECT 1 AS one"), _PATIENCE_S)
+    except RecordUnavailableError:
         return "down"
     return "ok"
 
 
 async def _redis(parts: Parts) -> State:
+    newest = partial(parts.process.transport.last_generated_id, names.CONTROL, wait_s=_PATIENCE_S)
     try:
-        await asyncio.to_thread(parts.process.transport.last_generated_id, names.CONTROL, wait_s=_PATIENCE_S)
-    except BusUnavailableError:
+        await from_bus(newest, _PATIENCE_S)
+    except BusAwayError:
         return "down"
     return "ok"
 

@@ -7,16 +7,17 @@ Nobody watching costs nothing but the reading of the streams, which is what `/li
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 import structlog
 
-from deploy import overview
 from deploy.exporters import Heard
+from deploy.gateway.patience import soon
+from schema.errors import RecordUnavailableError
 from schema.flow import ADMITTED_STREAM, STAGES
 from schema.wire import shown
 from streams import names
@@ -38,6 +39,8 @@ _STREAMS: Final = (
 _LOOK_S: Final = 1.0
 _HEAR_EVERY: Final = 2
 _KEPT: Final = 200
+#: What happens within so long travels together: to send costs more than what is sent.
+_TOGETHER_S: Final = 0.05
 #: A browser that hears nothing for longer takes the connection for dead.
 KEEPALIVE_S: Final = 10.0
 #: Reading that has not come back for so long does not consume any more.
@@ -59,6 +62,11 @@ class Message(msgspec.Struct, frozen=True):
     kind: str
     data: bytes
 
+    @property
+    def wire(self) -> bytes:
+        """As it travels to a browser; JSON has no line ends."""
+        return b"event: %b\ndata: %b\n\n" % (self.kind.encode(), self.data)
+
 
 class Live:
     """The feed; `run` is its life, `listen` one listener."""
@@ -67,38 +75,48 @@ class Live:
         self._parts = parts
         self._listeners: set[asyncio.Queue[Message]] = set()
         self._last: dict[str, bytes] = {}
-        self._read_at_s = time.monotonic()
+        self._clock = parts.process.clock
+        self._read_at_s = self._clock.monotonic_s()
+        # its own: it reads although every other thread waits for somebody
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="live")
         self._watched = asyncio.Event()
 
     @property
     def consumes(self) -> bool:
         """Whether the streams were read a moment ago."""
-        return time.monotonic() - self._read_at_s < _SILENT_S
+        return self._clock.monotonic_s() - self._read_at_s < _SILENT_S
 
     async def run(self) -> None:
         """Look and read until cancelled."""
         process = self._parts.process
-        observer = Observer(process.transport, _STREAMS, None, process.settings.servers.block_s)
+        loop = asyncio.get_running_loop()
+        begin = partial(Observer, process.transport, _STREAMS, None, process.settings.servers.block_s)
+        observer = await loop.run_in_executor(self._thread, begin)
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read(observer))
                 tasks.create_task(self._look())
         finally:
             observer.stop()
+            self._thread.shutdown(wait=False)
 
-    async def listen(self) -> AsyncIterator[Message]:
-        """What there is now, then what changes; ends when the listener goes."""
+    async def listen(self) -> AsyncGenerator[list[Message], None]:
+        """What there is now, then what changes, what comes at once together; ends when the listener goes."""
         queue: asyncio.Queue[Message] = asyncio.Queue(_KEPT)
         self._listeners.add(queue)
         self._watched.set()
         try:
-            for kind, data in self._last.items():
-                yield Message(kind, data)
+            if self._last:
+                yield [Message(kind, data) for kind, data in self._last.items()]
             while True:
                 try:
-                    yield await asyncio.wait_for(queue.get(), KEEPALIVE_S)
+                    messages = [await asyncio.wait_for(queue.get(), KEEPALIVE_S)]
                 except TimeoutError:
-                    yield Message("alive", b"{}")
+                    messages = [Message("alive", b"{}")]
+                await asyncio.sleep(_TOGETHER_S)
+                while not queue.empty():
+                    messages.append(queue.get_nowait())
+                yield messages
         finally:
             self._listeners.discard(queue)
             if not self._listeners:
@@ -107,8 +125,8 @@ class Live:
 
     async def _read(self, observer: Observer) -> None:
         while True:
-            entries = await asyncio.to_thread(observer.read)
-            self._read_at_s = time.monotonic()
+            entries = await asyncio.get_running_loop().run_in_executor(self._thread, observer.read)
+            self._read_at_s = self._clock.monotonic_s()
             self._parts.process.watchdog.consumed()
             for entry in entries if self._listeners else ():
                 self._tell(Message("event", msgspec.json.encode(_happened(entry))))
@@ -117,18 +135,21 @@ class Live:
         looks = 0
         while True:
             await self._watched.wait()
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look_once(hears=looks % _HEAR_EVERY == 0), 3 * _LOOK_S)
+            try:
+                await self._look_once(hears=looks % _HEAR_EVERY == 0 or "processes" not in self._last)
+            except RecordUnavailableError:
+                pass  # what is shown is as it was; /health says why
+            except Exception:  # noqa: BLE001 - a look that fails is one that is not shown; the feed goes on
+                _log.exception("gateway.look_failed")
             looks += 1
             await asyncio.sleep(_LOOK_S)
 
     async def _look_once(self, *, hears: bool) -> None:
         parts = self._parts
-        seen = await overview.look(parts.gate, parts.glance, parts.videos, parts.statement, parts.settings.limits)
-        self._changed("overview", msgspec.json.encode(seen))
         if hears:
             heard: Heard = await parts.exporters.hear()
             self._changed("processes", msgspec.json.encode(heard))
+        self._changed("overview", msgspec.json.encode(await soon(parts.overview.get())))
 
     def _changed(self, kind: str, data: bytes) -> None:
         if self._last.get(kind) != data:

@@ -1,18 +1,14 @@
-"""What the routes of the gateway work with: one of each, for the life of the process.
-
-A request never waits for a server as long as the factory's processes do: whoever asks gets an answer, if only that
-Postgres or Redis is away.
-"""
+"""What the routes of the gateway work with: one of each, for the life of the process."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable
-from typing import Final, TypeVar
+from functools import partial
+from typing import Final
 
 from deploy.exporters import Exporters
 from deploy.gateway.live import Live
-from schema.errors import RecordUnavailableError
+from deploy.gateway.sharing import Shared
+from deploy.overview import look
 from schema.money.statement import Statement
 from schema.record.commands import Commands
 from schema.record.figures import Figures
@@ -22,9 +18,8 @@ from schema.record.story import Stories
 from schema.record.videos import Videos
 from streams.process import Process
 
-T = TypeVar("T")
-#: How long Postgres may stay silent before an answer says so.
-RECORD_PATIENCE_S: Final = 3.0
+#: How old a look may be that is shown to several.
+_FRESH_S: Final = 0.2
 
 
 class Parts:
@@ -36,15 +31,9 @@ class Parts:
         self.gate, self.glance, self.videos = GateRecord(postgres), Glance(postgres), Videos(postgres)
         self.statement, self.figures = Statement(postgres), Figures(postgres)
         self.stories, self.commands = Stories(postgres), Commands(postgres)
+        limits = process.settings.limits
+        self.overview = Shared(
+            partial(look, self.gate, self.glance, self.videos, self.statement, limits), fresh_s=_FRESH_S
+        )
         self.exporters = Exporters(process.settings.servers, process.name)
         self.live = Live(self)
-
-
-async def soon(asked: Awaitable[T]) -> T:
-    """What the record answers; raises RecordUnavailableError where it does not in time."""
-    try:
-        return await asyncio.wait_for(asked, RECORD_PATIENCE_S)
-    except TimeoutError:
-        raise RecordUnavailableError(
-            f"Postgres does not answer within {RECORD_PATIENCE_S:g} s", hint="./ytempire doctor"
-        ) from None

@@ -4,42 +4,48 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import time
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any, Final
 
-import structlog
 import uvicorn
-from litestar import Litestar, Request, Response
+from litestar import Litestar
 from litestar.config.compression import CompressionConfig
 from litestar.datastructures import State
 from litestar.enums import ScopeType
-from litestar.exceptions import HTTPException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.plugins import JsonRenderPlugin
 from litestar.static_files import create_static_files_router
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from deploy.gateway import access
-from deploy.gateway.files import UnsatisfiableRangeError
+from deploy.gateway import access, answers, health, routes, telling, video_routes
 from deploy.gateway.parts import Parts
-from deploy.gateway.routes import CONSOLE, HANDLERS
-from deploy.gateway.submissions import MalformedError
-from schema.errors import ArtifactError, ConfigurationError, PipelineError, RefusedError
+from deploy.gateway.sharing import Shared
+from schema.errors import ConfigurationError
 from schema.telemetry import metrics
 from streams.process import Process
 
-_log = structlog.get_logger(__name__)
-_RETRY_AFTER_S = "5"
 #: How long open answers may take when the process ends.
 _GRACE_S = 2
+#: How old an answer to /health may be: whoever asks all the time shall cost nothing.
+_FRESH_S: Final = 0.2
+#: Calls that wait for a Redis that does not answer hold a thread each, for some seconds.
+_THREADS: Final = 64
 
 
 async def run(process: Process) -> None:
-    """Serve until cancelled."""
-    servers = process.settings.servers
-    parts = Parts(process)
+    """Serve until cancelled; the process is ready when it listens."""
+    await serve(Parts(process), process.serve_metrics)
+
+
+async def serve(parts: Parts, listens: Callable[[], None] = lambda: None) -> None:
+    """The same with these parts; says once that it listens."""
+    servers = parts.settings.servers
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="gateway"))
     server = _Server(
         uvicorn.Config(
             application(parts),
@@ -51,7 +57,8 @@ async def run(process: Process) -> None:
             lifespan="off",
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=30,
-        )
+        ),
+        listens,
     )
     feed = asyncio.create_task(parts.live.run())
     serving = asyncio.create_task(server.serve())
@@ -74,6 +81,10 @@ async def run(process: Process) -> None:
 class _Server(uvicorn.Server):
     """Leaves the signals to the process, and its errors to whoever started it."""
 
+    def __init__(self, config: uvicorn.Config, listens: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listens = listens
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """None: TERM cancels `run`."""
@@ -85,17 +96,20 @@ class _Server(uvicorn.Server):
             await super().startup(sockets)
         except SystemExit:
             self.should_exit = True
+        else:
+            self._listens()
 
 
 def application(parts: Parts) -> ASGIApp:
     """The whole of it, for a server or a test."""
     rules = access.Access(parts.settings.servers)
-    console = create_static_files_router(path="/console", directories=[CONSOLE], send_as_attachment=False)
-    page = create_static_files_router(path="/", directories=[CONSOLE], html_mode=True, include_in_schema=False)
+    files: list[Path | PathLike[Any] | str] = [routes.CONSOLE]
+    console = create_static_files_router(path="/console", directories=files, include_in_schema=False)
+    page = create_static_files_router(path="/", directories=files, html_mode=True, include_in_schema=False)
     app = Litestar(
-        [*HANDLERS, console, page],
-        state=State({"parts": parts, "access": rules}),
-        exception_handlers={HTTPException: _http_error, PipelineError: _told, Exception: _unforeseen},
+        [*routes.HANDLERS, *video_routes.HANDLERS, *telling.HANDLERS, console, page],
+        state=State({"parts": parts, "access": rules, "health": Shared(partial(health.health, parts), _FRESH_S)}),
+        exception_handlers=answers.HANDLERS,
         openapi_config=OpenAPIConfig(
             title="YTEMPIRE Pipeline",
             version=metrics.version(),
@@ -107,7 +121,7 @@ def application(parts: Parts) -> ASGIApp:
         logging_config=None,
         debug=False,
     )
-    return _measured(access.guarded(app, rules))
+    return answers.secured(_measured(access.guarded(app, rules)))
 
 
 def _measured(app: ASGIApp) -> ASGIApp:
@@ -131,30 +145,3 @@ def _measured(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, sent)
 
     return serve
-
-
-def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[dict[str, str]]:
-    return _error(error.status_code, str(error.detail), "")
-
-
-def _told(_request: Request[Any, Any, Any], error: PipelineError) -> Response[dict[str, str]]:
-    if isinstance(error, UnsatisfiableRangeError):
-        return _error(416, str(error), error.hint)
-    if isinstance(error, RefusedError):
-        busy = "waiting already" in str(error)
-        status = 429 if busy else 400 if isinstance(error, MalformedError) else 422
-        return _error(status, str(error), error.hint, wait=busy)
-    missing = isinstance(error, ArtifactError)
-    return _error(404 if missing else 503, str(error), error.hint, wait=not missing)
-
-
-def _unforeseen(request: Request[Any, Any, Any], error: Exception) -> Response[dict[str, str]]:
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return _error(507, "the disk is full", "./ytempire clean")
-    _log.error("gateway.failed", path=request.url.path, exc_info=error)
-    return _error(500, f"{type(error).__name__}: see the log", "logs/pipeline.log")
-
-
-def _error(status: int, error: str, hint: str, *, wait: bool = False) -> Response[dict[str, str]]:
-    headers = {"retry-after": _RETRY_AFTER_S} if wait else None
-    return Response({"error": error, "hint": hint}, status_code=status, headers=headers)

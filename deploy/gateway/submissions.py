@@ -8,31 +8,41 @@ that got no answer may be sent again with the same key.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import time
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
 
 from deploy.gateway.parts import Parts
+from deploy.gateway.patience import BusAwayError, from_bus
 from schema import wire
 from schema.errors import RefusedError, RetryableError
 from schema.events import request
 from streams import names, receipts
 from streams.publish import publish
-from streams.transport.port import BusUnavailableError
 
-_PATIENCE_S: Final = 3.0
+_PATIENCE_S: Final = 1.5
 _RECEIPT_WITHIN_S: Final = 10.0
 _POLL_S: Final = 0.02
+_LONGEST_POLL_S: Final = 0.2
 #: JSON may spell a byte of the notes with six.
 _ESCAPED: Final = 6
 _CLOUDEVENT: Final = "application/cloudevents+json"
 _CE: Final = "ce-"
+#: In intake's words, when it can take no more.
+_FULL: Final = "YTEMPIRE_WAITING_CAPACITY"
 _EXAMPLE: Final = '{"topic": "Why octopuses have three hearts"}'
 
 
 class MalformedError(RefusedError):
     """The body cannot be read."""
+
+
+class FullError(RefusedError):
+    """The queue is full, and so is what may wait: nothing was taken."""
 
 
 class Submitted(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -76,14 +86,13 @@ async def submit(parts: Parts, fields: dict[str, str]) -> Submitted:
     Raises RefusedError as intake refuses, RetryableError when nobody took it in time.
     """
     # what intake would refuse without looking at anything else is refused before it travels
-    request.parse(
-        {name.encode(): text.encode(errors="replace") for name, text in fields.items()}, parts.settings.limits
-    )
-    transport = parts.process.transport
+    raw = {name.encode(errors="replace"): text.encode(errors="replace") for name, text in fields.items()}
+    request.parse(raw, parts.settings.limits)
+    send = partial(publish, parts.process.transport, names.INTAKE, raw, wait_s=_PATIENCE_S)
     try:
-        entry = await asyncio.to_thread(publish, transport, names.INTAKE, fields, wait_s=_PATIENCE_S)
+        entry = await from_bus(send, 2 * _PATIENCE_S)
         receipt = await _receipt(parts, names.receipt_key(entry))
-    except BusUnavailableError as error:
+    except BusAwayError as error:
         raise RetryableError(str(error), hint="send it again with the same Idempotency-Key") from error
     if receipt is None:
         raise RetryableError(
@@ -91,17 +100,22 @@ async def submit(parts: Parts, fields: dict[str, str]) -> Submitted:
             hint=f"redis-cli HGETALL {names.receipt_key(entry)}, or send it again with the same Idempotency-Key",
         )
     if "video" not in receipt:
-        raise RefusedError(receipt.get("error", "refused"), hint=receipt.get("hint", ""))
+        kind = FullError if _FULL in receipt.get("error", "") else RefusedError
+        raise kind(receipt.get("error", "refused"), hint=receipt.get("hint", ""))
+    parts.overview.forget()
     video = receipt["video"]
     links = {"status": f"/videos/{video}", "film": f"/videos/{video}/film"}
     return Submitted(video, receipt["status"], int(receipt["place"]), links)
 
 
 async def _receipt(parts: Parts, key: str) -> dict[str, str] | None:
-    for _ in range(round(_RECEIPT_WITHIN_S / _POLL_S)):
-        if (receipt := await asyncio.to_thread(receipts.read, parts.process.transport, key)) is not None:
+    read = partial(receipts.read, parts.process.transport, key)
+    end_s, pause_s = time.monotonic() + _RECEIPT_WITHIN_S, _POLL_S
+    while time.monotonic() < end_s:
+        if (receipt := await from_bus(read, _RECEIPT_WITHIN_S)) is not None:
             return receipt
-        await asyncio.sleep(_POLL_S)
+        await asyncio.sleep(pause_s)
+        pause_s = min(1.5 * pause_s, _LONGEST_POLL_S)  # many may wait at once
     return None
 
 
@@ -127,5 +141,6 @@ def _text(name: str, value: object) -> str:
 
 
 def _cloud_key(source: str, event_id: str) -> str:
-    """Source and id together name a CloudEvent."""
-    return f"{source} {event_id}".strip()[: request.KEY_MAX_CHARS]
+    """Source and id together name a CloudEvent, also where they are longer than a key may be."""
+    key = f"{source} {event_id}".strip()
+    return key if len(key) <= request.KEY_MAX_CHARS else hashlib.sha256(key.encode(errors="replace")).hexdigest()

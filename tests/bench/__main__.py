@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from deploy.commands.terminal import guarded
+from tests.bench import gateway as asking
 from tests.bench import table, waiting
 from tests.bench.bus.lab import Options
 from tests.bench.bus.run import run
@@ -150,6 +151,21 @@ def recovery(
 
     options = drills.Options(victims=tuple(victims.replace(",", " ").split()), requests=requests)
     rows = drills.run(options, typer.echo)
+    if json_path is not None:
+        table.write_json(rows, json_path)
+    raise typer.Exit(table.exit_code(rows))
+
+
+@app.command()
+def gateway(
+    *,
+    rate: Annotated[int, typer.Option(help="Questions a second.", min=1)] = 200,
+    duration_s: Annotated[float, typer.Option("--duration", help="Seconds.", min=1)] = 20.0,
+    listeners: Annotated[int, typer.Option(help="Who listens to the feed meanwhile.", min=0)] = 10,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
+) -> None:
+    """How soon the gateway answers, at a fixed rate, beside a factory that works."""
+    rows = asking.measure(asking.Options(rate=rate, duration_s=duration_s, listeners=listeners), typer.echo)
     if json_path is not None:
         table.write_json(rows, json_path)
     raise typer.Exit(table.exit_code(rows))

@@ -92,7 +92,8 @@ async def test_an_order_that_cannot_be_filmed_is_a_permanent_error_with_its_hint
 
 
 async def test_what_may_pass_is_a_retryable_error(task: Task, tmp_path: Path) -> None:
-    with pytest.raises(RetryableError, match="No such file"):
+    (tmp_path / "no folder").write_text("a file, where the film's folder should be")
+    with pytest.raises(RetryableError, match="Not a directory"):
         await _film(task, replace(order(tmp_path), out=str(tmp_path / "no folder" / "film.mp4")))
 
 

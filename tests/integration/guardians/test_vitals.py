@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
 from msgspec.structs import replace
 
-from guardians.vitals import VitalsGuardian
+from deploy.launch.ports import free_ports
+from guardians.vitals import Answering, VitalsGuardian
 from schema.record.videos import Videos
 from schema.settings.limits import Limits
 from schema.telemetry import metrics
@@ -13,6 +20,27 @@ from tests.integration.streams.workers import Server
 
 #: So that no disk on which the tests run is full.
 _QUIET = Limits(queue_depth_warning=1, queue_depth_critical=2, disk_usage_percent=100, figures_min_ended=2)
+
+
+@asynccontextmanager
+async def _gateway(answer: asyncio.Event) -> AsyncIterator[int]:
+    """Somebody who listens, and answers once the event is set; the port."""
+    writers = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writers.append(writer)
+        await reader.readuntil(b"\r\n\r\n")
+        await answer.wait()
+        writer.write(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\n\r\n{}")
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    yield int(server.sockets[0].getsockname()[1])
+    server.close()
+    for writer in writers:
+        writer.transport.abort()
+    answer.set()
+    await asyncio.sleep(0)  # lets them go
 
 
 def _sample(name: str, figure: str, **labels: str) -> float | None:
@@ -49,7 +77,9 @@ async def test_each_level_that_changes_is_said_once_with_its_action_and_taken_ba
 async def test_what_is_not_known_has_no_sample_and_no_level(processes: Processes, redis_server: Server) -> None:
     process = await processes("vitals", limits=replace(_QUIET, disk_usage_percent=1e-9))
     process = await processes(
-        "vitals", limits=_QUIET, servers=replace(process.settings.servers, data_dir="/nowhere/at/all")
+        "vitals",
+        limits=_QUIET,
+        servers=replace(process.settings.servers, data_dir="/nowhere/at/all", gateway_port=free_ports()),
     )
     process.gate.set("halted")
     guardian = VitalsGuardian(process)
@@ -68,3 +98,39 @@ async def test_a_full_disk_is_said_by_the_process_and_its_figures_are_exported(
     [notice] = notices(redis_server)
     assert (notice["cause"], notice["level"], notice["action"]) == ("disk_usage", "critical", "Clean up")
     assert guardian.process.poll() is None
+
+
+async def test_how_soon_the_gateway_answers_is_measured_beside_the_ticks() -> None:
+    """Whatever it says; one that hangs is slower from tick to tick, and no tick waits for it."""
+    answer = asyncio.Event()
+    async with _gateway(answer) as port:
+        asked = Answering("0.0.0.0", port)  # noqa: S104 - as a gateway is told that serves all
+        began_s = time.monotonic()
+        seen = [asked.look(), asked.look(), asked.look()]
+        assert time.monotonic() - began_s < 1
+        assert seen[0] is None
+        assert seen[1] is not None
+        assert seen[2] is not None
+        assert 0 < seen[1] < seen[2]
+        answer.set()
+        await asked.settled()
+        took_s = time.monotonic() - began_s
+        assert seen[2] < (asked.look() or 0) <= took_s
+        await asked.settled()
+
+
+async def test_where_nobody_listens_the_time_is_not_known_and_a_hang_counts_as_its_limit(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    nobody = Answering("127.0.0.1", free_ports())
+    assert nobody.look() is None
+    await nobody.settled()
+    assert nobody.look() is None
+    await nobody.settled()
+    monkeypatch.setattr("guardians.vitals._ANSWER_WITHIN_S", 0.05)
+    async with _gateway(asyncio.Event()) as port:
+        hangs = Answering("127.0.0.1", port)
+        hangs.look()
+        await hangs.settled()
+        assert (hangs.look() or 0) >= 0.05
+        await hangs.settled()
