@@ -21,7 +21,7 @@ def test_the_launcher_sets_nothing_that_a_single_line_lacks() -> None:
     elsewhere = Servers(redis_url="redis://elsewhere", database_url="postgresql://elsewhere", data_dir="/data")
     of_all = {worker.name: worker for worker in plan(elsewhere, PROCFILE.parent / "data").workers}
     start = line.start_of("render", {})
-    by_settings = {"REDIS_URL", "DATABASE_URL", "YTEMPIRE_DATA_DIR", "YTEMPIRE_ARTIFACTS_URL"}
+    by_settings = {"YTEMPIRE_BACKUPS_DIR", "REDIS_URL", "DATABASE_URL", "YTEMPIRE_DATA_DIR", "YTEMPIRE_ARTIFACTS_URL"}
     assert set(of_all["render"].environ) - by_settings == set(start.environ)
 
 

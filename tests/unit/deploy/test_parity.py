@@ -15,7 +15,7 @@ import typer
 import yaml
 
 from deploy.__main__ import app
-from deploy.gateway.routes import HANDLERS
+from deploy.gateway import routes, video_routes
 from deploy.gateway.submissions import Submitted
 from deploy.gateway.video_routes import VideoStory
 from deploy.launch import procfile
@@ -155,7 +155,7 @@ NODES = {node["name"]: node for node in WORKFLOW["nodes"]}
 def test_the_workflow_asks_only_what_the_gateway_has() -> None:
     there = {
         (method, re.sub(r"\{[^}]*\}", "*", path))
-        for handler in HANDLERS
+        for handler in (*routes.HANDLERS, *video_routes.HANDLERS)
         for path in handler.paths
         for method in getattr(handler, "http_methods", ())
     }
