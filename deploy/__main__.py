@@ -11,7 +11,20 @@ import sys
 import structlog
 import typer
 
-from deploy.commands import bottleneck, cancel, clean, control, costs, disaster, doctor, factory, proof, requeue, videos
+from deploy.commands import (
+    bottleneck,
+    cancel,
+    clean,
+    control,
+    costs,
+    disaster,
+    doctor,
+    factory,
+    proof,
+    requeue,
+    restoring,
+    videos,
+)
 from deploy.commands.terminal import guarded
 
 _HELP = """Publish a topic, get a finished, narrated, captioned MP4.
@@ -55,7 +68,7 @@ app.command()(control.retry)
 app.command()(cancel.cancel)
 app.command()(requeue.requeue)
 app.command()(disaster.backup)
-app.command()(disaster.restore)
+app.command()(restoring.restore)
 app.command()(disaster.recover)
 app.command()(disaster.validate)
 app.command()(clean.clean)
