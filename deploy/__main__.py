@@ -25,6 +25,7 @@ from deploy.commands import (
     factory,
     proof,
     requeue,
+    restoring,
     status,
     telling,
     videos,
@@ -92,7 +93,7 @@ app.command()(evening.report)
 app.command()(day.chores)
 app.command()(telling.alert)
 app.command()(disaster.backup)
-app.command()(disaster.restore)
+app.command()(restoring.restore)
 app.command()(disaster.recover)
 app.command()(disaster.validate)
 app.command()(clean.clean)

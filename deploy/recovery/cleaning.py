@@ -34,6 +34,7 @@ _PART_S: Final = 3_600.0
 #: A process makes its scratch folder before anything else can know of it.
 _YOUNG_S: Final = 60.0
 _ASIDE_DAYS: Final = 7.0
+_STAMP_CHARS: Final = len("20261125t143000")
 _LOGS_IN_USE: Final = ("pipeline.log",)
 
 
@@ -216,7 +217,7 @@ def _local_folder(url: str) -> Path | None:
 
 
 def _aside_at(stamp: str) -> float | None:
-    at = backups.moment(stamp.upper())
+    at = backups.moment(f"{stamp[:_STAMP_CHARS]}z".upper())  # what follows tells two of a second apart
     return None if at is None else at.astimezone(UTC).timestamp()
 
 

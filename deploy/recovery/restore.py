@@ -77,7 +77,7 @@ def restore(servers: Servers, database_url: str, backup: Backup, say: Say, *, ho
         mended = asyncio.run(mend(servers, scratch, backup, say))
         if hold:
             asyncio.run(databases.hold(scratch, hold))
-        aside = f"{name}{ASIDE}{datetime.now(UTC):%Y%m%dt%H%M%Sz}"
+        aside = f"{name}{ASIDE}{datetime.now(UTC):%Y%m%dt%H%M%S%fz}"
         had_one = asyncio.run(databases.exists(database_url))
         asyncio.run(databases.replace(database_url, by=f"{name}{RESTORING}", aside=aside))
     except BaseException:

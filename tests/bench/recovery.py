@@ -106,10 +106,7 @@ def _disasters(options: Options, folder: Path, say: Say) -> Iterator[Row]:
     """The record broken, then the machine lost; each way back from the same backups."""
     with _factory(folder / "first") as factory:
         asked = Asked(factory)
-        asked.ask(options.requests)
-        _command(factory, "backup", "--class", "daily")
-        asked.ask(options.requests)
-        yield from _corruption(factory, asked, say)
+        yield from corruption(factory, asked, options, say)
         _command(factory, "backup", "--class", "daily")
         daily_s = time.time()
         asked.ask(options.requests)
@@ -145,8 +142,11 @@ def _disasters(options: Options, folder: Path, say: Say) -> Iterator[Row]:
     yield row("complete loss: lost, in seconds", behind_s, "s", _DAY_S, note=note)
 
 
-def _corruption(factory: Factory, asked: Asked, say: Say) -> Iterator[Row]:
+def corruption(factory: Factory, asked: Asked, options: Options, say: Say) -> Iterator[Row]:
     """A table gone, the rows of another wrong: restored while the factory runs."""
+    asked.ask(options.requests)
+    _command(factory, "backup", "--class", "daily")
+    asked.ask(options.requests)
     asyncio.run(_break_the_record(factory.database_url))
     began_s, at_s = time.monotonic(), time.time()
     _command(factory, "restore", "--yes")

@@ -144,7 +144,7 @@ def test_a_full_disk_leaves_earlier_backups_and_nothing_half_made(
     program = (
         "import resource, sys; from deploy.recovery import dumps; from tests.integration.recovery import planting;"
         "from pathlib import Path; resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000));"
-        "dumps.make(planting.servers(Path(sys.argv[1])), sys.argv[2], 'hourly', print)"
+        "dumps.make(planting.servers(Path(sys.argv[1])), sys.argv[2], 'daily', print)"
     )
     folder = settings.backups_folder.parent
     done = subprocess.run(

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from deploy.launch.plan import ROOT
+from tests.bench import recovery
 from tests.factory.running import STUBS, Factory, factory
 
 DRILL = STUBS.with_name("Procfile.drill")
@@ -61,6 +62,15 @@ def test_a_record_is_taken_back_to_a_moment_and_a_machine_that_is_gone_is_recove
         if back.process is not None and back.process.poll() is None:
             back.process.kill()
         back.close()
+
+
+@pytest.mark.slow
+def test_a_broken_record_is_restored_under_a_running_factory_and_no_accepted_request_is_lost(tmp_path: Path) -> None:
+    with factory(tmp_path, procfile=DRILL, environ={"STUB_STAGE_S": "0.3"}) as running:
+        asked = recovery.Asked(running)
+        rows = list(recovery.corruption(running, asked, recovery.Options(requests=2), print))
+        assert [row.ok for row in rows] == [True, True]
+        assert asked.lost(running, 0.0) == (0, 0.0)
 
 
 def _command(running: Factory, *asked: str) -> list[str]:
