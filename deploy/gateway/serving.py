@@ -55,6 +55,7 @@ async def serve(parts: Parts, listens: Callable[[], None] = lambda: None) -> Non
             access_log=False,
             server_header=False,
             lifespan="off",
+            proxy_headers=False,  # what a proxy says of its client is `access`'s to judge
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=30,
         ),
