@@ -18,7 +18,7 @@ from actors.rendering.nv12 import Pixels
 from actors.rendering.planning.framing import Interest
 
 #: The longer side of the thumbnail, pixels.
-_SIDE: Final = 64
+SIDE: Final = 64
 #: How far the interest of one place reaches, as a share of the longer side.
 _REACH: Final = 0.06
 #: People put what matters near the middle: at the edges of a picture interest counts this much.
@@ -42,7 +42,7 @@ def find(path: str) -> Interest:
 
     Raises PermanentError, naming the file, when it is no picture, too large, or cannot be decoded.
     """
-    return of(*stills.thumbnail(path, _SIDE))
+    return of(*stills.thumbnail(path, SIDE))
 
 
 def of(thumbnail: Pixels, shape: float) -> Interest:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -55,8 +56,11 @@ def load(path: str, width: int, height: int, focus: tuple[float, float] = (0.5, 
     return _sized(_cut(_decoded(path, width, height), width / height, focus), width, height)
 
 
+@lru_cache(maxsize=256)
 def thumbnail(path: str, side: int) -> tuple[Pixels, float]:
     """All of the picture, its longer side so long, RGB; and its width by its height. Of a JPEG only a part is decoded.
+
+    Remembered, for whoever else wants to look: do not write to it.
 
     Raises PermanentError, naming the file, when it is not a picture, larger than 100 megapixels or cannot be decoded.
     """
