@@ -22,6 +22,8 @@ _log = structlog.get_logger(__name__)
 _ALIGNER_HZ = 16_000
 _FRAMES_A_SECOND = 100
 _SHORTEST_WORD_S = 0.03
+#: Words are heard this much before they sound, by words whose beginnings are known (24 and 26 ms on two sets of 57).
+_EARLY_S = 0.02
 #: A word is shown no longer than its letters take, also when a pause follows it.
 _WORD_S, _LETTER_S = 0.35, 0.12
 #: Sound is where 10 ms are louder than this share of the loudest (-46 dB).
@@ -121,7 +123,8 @@ def _heard(words: list[str], samples: NDArray[np.int16], sample_rate_hz: int) ->
         return None
     spans: dict[int, tuple[float, float]] = {}
     for place, part in zip(owner, heard, strict=True):
-        start_s, end_s = part.start_frame / _FRAMES_A_SECOND, (part.end_frame + 1) / _FRAMES_A_SECOND
+        end_s = (part.end_frame + 1) / _FRAMES_A_SECOND
+        start_s = min(part.start_frame / _FRAMES_A_SECOND + _EARLY_S, end_s)
         spans[place] = (spans.get(place, (start_s,))[0], end_s)
     return [spans[place] for place in range(len(words))]
 
