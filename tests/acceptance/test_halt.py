@@ -97,14 +97,19 @@ def test_a_process_that_starts_during_a_halt_takes_nothing(running: Factory) -> 
 
 
 def test_a_halt_reaches_everybody_within_two_seconds_while_redis_does_not_answer(running: Factory) -> None:
-    video = _submit_and_wait_for(running, "script")
     valkey = psutil.Process(running.pid_of("valkey"))
-    valkey.suspend()
-    try:
-        asyncio.run(_hold(running))
-        running.until(lambda: _attempts(running, video, "script") == ["released"], within_s=2)
-    finally:
-        valkey.resume()
+    with asyncio.Runner() as runner:
+        postgres = Postgres(running.database_url, Servers(), process="test")
+        runner.run(postgres.open())
+        video = _submit_and_wait_for(running, "script")
+        valkey.suspend()
+        try:
+            # what `./ytempire halt` does first
+            runner.run(GateRecord(postgres).apply(Command(verb="halt", id="direct"), entry_id=None))
+            running.until(lambda: _attempts(running, video, "script") == ["released"], within_s=2)
+        finally:
+            valkey.resume()
+            runner.run(postgres.close())
     running.until(lambda: _resumed(running))
     _completes(running, video)
 
@@ -117,11 +122,3 @@ def _ready(running: Factory, name: str) -> int:
 def _resumed(running: Factory) -> bool:
     """A hold that was not in the stream when the first resume came is lifted by a later one."""
     return running.command(type="resume")["gate"] == "open"
-
-
-async def _hold(running: Factory) -> None:
-    """What `./ytempire halt` does first."""
-    postgres = Postgres(running.database_url, Servers(), process="test")
-    await postgres.open()
-    await GateRecord(postgres).apply(Command(verb="halt", id="direct"), entry_id=None)
-    await postgres.close()

@@ -70,7 +70,8 @@ def filming(crew: Crew, rounds: int, say: Say) -> list[Film]:
         shut_ms = crew.shut_after_ms(began_ns)
         crew.until(lambda: not crew.rendering())
         last_ns = max(crew.slots.read(row, FRAME) for row in crew.rows_of("render"))
-        named = len(list((crew.servers.folder / "data").rglob("*.mp4")))
+        made = (crew.servers.folder / "data").rglob("*.mp4")
+        named = sum("render-parts" not in path.parts for path in made)  # parts are kept for the next attempt
         found.append(Film(shut_ms, max(0.0, (last_ns - began_ns) / 1e6), named))
         _resume(crew)
     return found
