@@ -9,9 +9,9 @@ import msgspec
 import typer
 
 from deploy.commands.connections import record
-from deploy.commands.terminal import DataOption, JsonOption, data_dir, running_factory
+from deploy.commands.disaster import settings_of
+from deploy.commands.terminal import DataOption, JsonOption, running_factory
 from deploy.recovery.cleaning import Cleaning, Item, totals
-from schema.settings import environment
 
 _STEP = 1000
 YesOption = Annotated[bool, typer.Option("--yes", help="Do it; else it only shows what would go.")]
@@ -23,7 +23,7 @@ def clean(data: DataOption = None, *, yes: YesOption = False, json: JsonOption =
     Also backups beyond what is kept, and records that were put aside. Films stay. Without --yes it only looks.
     """
     factory = running_factory(data)
-    servers = msgspec.structs.replace(environment.read().servers, data_dir=str(data_dir(data)))
+    servers = settings_of(data, None)
 
     async def work() -> tuple[list[Item], int, list[str]]:
         kept: list[str] = []

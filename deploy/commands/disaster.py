@@ -15,7 +15,7 @@ import typer
 
 from deploy.commands.terminal import FAILED, DataOption, JsonOption, data_dir, running_factory
 from deploy.launch import data_directory
-from deploy.launch.data_directory import Addresses
+from deploy.launch.data_directory import Addresses, addresses
 from deploy.launch.output import Output
 from deploy.launch.plan import PROCFILE, ROOT, plan
 from deploy.launch.supervisor import Supervisor
@@ -114,7 +114,7 @@ def recover(
         factory.refuse_taken_ports()
         say(f"recovering from {root} into {hold.path}")
         done = fresh_machine.recover(servers, hold.path, root, say, dump_only=dump_only)
-        hold.tell(factory.redis_url, factory.database_url)
+        hold.tell(factory.redis_url, factory.database_url, servers.backups_dir)
         say(f"the record of {done.at:%Y-%m-%d %H:%M:%S} UTC is back, by {done.way}; starting the factory")
         with Output(hold.path / "logs" / "pipeline.log", echo=False) as output:
             supervisor = Supervisor(factory.servers, factory.workers, output)
@@ -168,10 +168,13 @@ def validate(data: DataOption = None, folder: BackupsOption = None, json: JsonOp
 
 
 def settings_of(data: Path | None, folder: Path | None) -> Servers:
-    """The settings, with the data directory and the folder of backups that were asked for."""
-    servers = environment.read().servers
-    chosen = {"data_dir": str(data_dir(data)), **({"backups_dir": str(folder.absolute())} if folder else {})}
-    return msgspec.structs.replace(servers, **chosen)
+    """The settings, with the data directory and the folder of backups that were asked for.
+
+    A shell without the factory's own settings uses the folder that the running factory uses.
+    """
+    servers, running = environment.read().servers, addresses(data_dir(data))
+    backups = str(folder.absolute()) if folder else servers.backups_dir or (running.backups_dir if running else "")
+    return msgspec.structs.replace(servers, data_dir=str(data_dir(data)), backups_dir=backups)
 
 
 def _is_ours(servers: Servers) -> bool:

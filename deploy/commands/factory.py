@@ -72,7 +72,7 @@ def up(
     with data_directory.held(data_dir(data)) as hold:
         factory = plan(servers, hold.path, procfile)
         factory.refuse_taken_ports(patience_s=_PREDECESSOR_S if hold.was_killed else 0)
-        hold.tell(factory.redis_url, factory.database_url)
+        hold.tell(factory.redis_url, factory.database_url, str(servers.backups_folder) if servers.backups_dir else "")
         with Output(hold.path / "logs" / "pipeline.log", echo=True) as output:
             for name, url in (("REDIS_URL", servers.redis_url), ("DATABASE_URL", servers.database_url)):
                 if url:

@@ -28,6 +28,8 @@ class Addresses(msgspec.Struct, frozen=True):
     pid: int
     redis_url: str
     database_url: str
+    #: Where it keeps its backups, for commands in a shell without its settings; empty: beside its data.
+    backups_dir: str = ""
 
 
 class Hold(msgspec.Struct, frozen=True):
@@ -36,9 +38,9 @@ class Hold(msgspec.Struct, frozen=True):
     path: Path
     was_killed: bool
 
-    def tell(self, redis_url: str, database_url: str) -> None:
-        """Write down where the servers are."""
-        addresses = Addresses(os.getpid(), redis_url, database_url)
+    def tell(self, redis_url: str, database_url: str, backups_dir: str = "") -> None:
+        """Write down where the servers are, and the backups."""
+        addresses = Addresses(os.getpid(), redis_url, database_url, backups_dir)
         (self.path / _FILE).write_bytes(msgspec.json.encode(addresses) + b"\n")
 
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from deploy.commands.disaster import settings_of
 from deploy.launch import data_directory
 from schema.errors import ConfigurationError
 
@@ -46,3 +47,15 @@ def test_a_full_disk_is_refused_with_its_figures(tmp_path: Path, monkeypatch: py
 def test_passwords_in_addresses_are_for_the_owners_eyes(tmp_path: Path) -> None:
     with data_directory.held(tmp_path):
         assert (tmp_path / "factory.json").stat().st_mode & 0o077 == 0
+
+
+def test_a_shell_without_the_factorys_settings_finds_where_it_keeps_its_backups(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("YTEMPIRE_BACKUPS_DIR", raising=False)
+    with data_directory.held(tmp_path / "data") as hold:
+        hold.tell("redis://here", "postgresql://here", str(tmp_path / "elsewhere"))
+        assert settings_of(tmp_path / "data", None).backups_folder == tmp_path / "elsewhere"
+        assert settings_of(tmp_path / "data", tmp_path / "named").backups_folder == tmp_path / "named"
+        monkeypatch.setenv("YTEMPIRE_BACKUPS_DIR", str(tmp_path / "set"))
+        assert settings_of(tmp_path / "data", None).backups_folder == tmp_path / "set"
