@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 import msgspec
 
 from schema.errors import PermanentError, PipelineError, RateLimitedError, RetryableError, UnknownOutcomeError
-from schema.settings.providers import MASK
+from schema.settings.masking import MASK
 
 #: Longer explanations of a provider are cut.
 _SAID_MAX_CHARS = 300

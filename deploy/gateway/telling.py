@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Final, get_args
-from urllib.parse import urlsplit
 
 import msgspec
 from litestar import get
@@ -22,11 +21,10 @@ from schema.money.statement import Column, Line, Total
 from schema.record.postgres import storable
 from schema.record.story import Event
 from schema.settings.environment import variables
-from schema.settings.providers import MASK, SECRETS
+from schema.settings.masking import masked
 from schema.wire import shown
 
 _COLUMNS: Final[tuple[Column, ...]] = get_args(Column)
-_HIDDEN: Final = (*SECRETS, "gateway_token")
 #: A time as it is typed: a figure, and one of these.
 _UNITS_S: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _LONGEST_S: Final = 366 * 86400
@@ -88,7 +86,7 @@ def settings(state: State) -> dict[str, Setting]:
     told = parts_of(state).settings
     return {
         one.name: Setting(
-            _masked(one.field, str(getattr(getattr(told, one.group), one.field))), one.default, one.description
+            str(masked(one.field, getattr(getattr(told, one.group), one.field))), one.default, one.description
         )
         for one in variables()
     }
@@ -98,13 +96,6 @@ def settings(state: State) -> dict[str, Setting]:
 def styles() -> list[str]:
     """The styles that a request may name."""
     return list(looks.names())
-
-
-def _masked(field: str, value: str) -> str:
-    if field in _HIDDEN:
-        return MASK if value else ""
-    password = urlsplit(value).password if "://" in value else None
-    return value.replace(f":{password}@", f":{MASK}@") if password else value
 
 
 def _seconds(since: str) -> float:

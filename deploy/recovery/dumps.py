@@ -34,7 +34,7 @@ from schema.record import databases
 from schema.record.belongings import Belongings
 from schema.record.postgres import Postgres
 from schema.settings.environment import variables
-from schema.settings.providers import SECRETS
+from schema.settings.masking import SECRETS
 from schema.settings.servers import Servers
 
 Say = Callable[[str], None]
@@ -43,7 +43,7 @@ PROOF: Final = "_proof_"
 JOURNAL: Final = "journal"
 _SETTINGS: Final = "config/settings.env"
 #: Settings that are keys, or may hold one.
-_KEPT_BACK: Final = (*SECRETS, "redis_url", "database_url", "gateway_token")
+_KEPT_BACK: Final = (*SECRETS, "redis_url", "database_url")
 
 
 class Made(msgspec.Struct, frozen=True):

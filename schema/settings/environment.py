@@ -15,14 +15,13 @@ import msgspec
 
 from schema.errors import ConfigurationError
 from schema.settings.limits import Limits
+from schema.settings.masking import SECRETS, masked
 from schema.settings.operations import Operations
-from schema.settings.providers import MASK, SECRETS, Providers
+from schema.settings.providers import Providers
 from schema.settings.servers import Servers
 from schema.settings.video import Video
 
 PREFIX = "YTEMPIRE_"
-#: What no complaint shows.
-_MASKED = {*SECRETS, "alerts_to"}
 _UNPREFIXED = {
     "redis_url": "REDIS_URL",
     "database_url": "DATABASE_URL",
@@ -90,6 +89,7 @@ def _check(variable: Variable, value: str) -> None:
         msgspec.convert({variable.field: value}, kind, strict=False)
     except msgspec.ValidationError as error:
         expected = str(error).split(" - at ")[0]
-        shown = MASK if variable.field in _MASKED else repr(value)
+        shown = masked(variable.field, value)
+        shown = shown if variable.field in SECRETS else repr(shown)
         message = f"{variable.name} is {shown}: {expected} ({variable.description}; default {variable.default!r})"
         raise ConfigurationError(message, hint="see .env.example") from None

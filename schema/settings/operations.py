@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 
-import msgspec
 from msgspec import Meta
 
-from schema.settings.providers import MASK
+from schema.settings.masking import Masked
 
 #: `:MM` each hour, `HH:MM` each day, `sun HH:MM` each week, `off` never.
 _WHEN: Final = "^(off|:[0-5][0-9]|((mon|tue|wed|thu|fri|sat|sun) )?([01][0-9]|2[0-3]):[0-5][0-9])$"
 
 
-class Operations(msgspec.Struct, frozen=True, kw_only=True):
+class Operations(Masked, frozen=True, kw_only=True):
     """Chores and messages; times are UTC: `:MM` each hour, `HH:MM` each day, `sun HH:MM` each week, or `off`."""
 
     alerts_to: Annotated[
@@ -38,12 +37,3 @@ class Operations(msgspec.Struct, frozen=True, kw_only=True):
     backup_weekly_at: Annotated[str, Meta(pattern=_WHEN, description="when the weekly backup is made")] = "sun 03:00"
     wrap_at: Annotated[str, Meta(pattern=_WHEN, description="when `wrap` ends the day")] = "18:00"
     chore_limit_s: Annotated[float, Meta(gt=0, description="seconds a chore may take before it is ended")] = 3600.0
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """What may be shown: an address holds a password."""
-        values = msgspec.structs.asdict(self)
-        return list((values | {"alerts_to": MASK if self.alerts_to else ""}).items())
-
-    def __repr__(self) -> str:
-        """Show everything but the addresses."""
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

@@ -1,22 +1,22 @@
 """Which providers a stage tries, in order, and what they need.
 
-Keys are fields of a plain struct; its `repr` and what rich shows of it mask them. What else copies the values out of
-it, such as `msgspec.to_builtins`, does not: their names all end in `_key`, by which the log masks them.
+Keys are fields like others; masking.py keeps them out of what is shown. Their names all end in `_key`, by which the log
+masks them, too.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
-import msgspec
 from msgspec import Meta
+
+from schema.settings.masking import Masked
 
 Stage = Literal["script", "media", "audio"]
 
-MASK: Final = "***"
-#: Fields that nobody is shown.
-SECRETS: Final = ("openai_api_key", "pexels_api_key", "elevenlabs_api_key", "google_api_key")
+#: Fields that are keys.
+KEYS: Final = ("openai_api_key", "pexels_api_key", "elevenlabs_api_key", "google_api_key")
 #: What each stage can buy, in the order in which `auto` tries it.
 PAID: Final[dict[Stage, tuple[str, ...]]] = {
     "script": ("openai",),
@@ -30,7 +30,7 @@ _OPENAI: Final = "https://api.openai.com/v1"
 _ADDRESSES: Final = ("openai_base_url", "pexels_base_url", "elevenlabs_base_url", "google_base_url")
 
 
-class Providers(msgspec.Struct, frozen=True, kw_only=True):
+class Providers(Masked, frozen=True, kw_only=True):
     """Local providers need no key and are the default."""
 
     picture_dir: Annotated[
@@ -113,7 +113,7 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Refuse what could not be sent, and names that no stage knows."""
-        for field in SECRETS:
+        for field in KEYS:
             key = getattr(self, field)
             if not (key.isascii() and key.isprintable() and " " not in key):
                 raise ValueError("Expected printable ASCII signs without blanks")
@@ -143,12 +143,3 @@ class Providers(msgspec.Struct, frozen=True, kw_only=True):
             "elevenlabs": bool(self.elevenlabs_api_key),
             "google": bool(self.google_api_key or self.google_application_credentials),
         }[name]
-
-    def __rich_repr__(self) -> list[tuple[str, Any]]:
-        """What may be shown."""
-        values = [(field, getattr(self, field)) for field in self.__struct_fields__]
-        return [(field, MASK if field in SECRETS and value else value) for field, value in values]
-
-    def __repr__(self) -> str:
-        """Show everything but keys."""
-        return f"{type(self).__name__}({', '.join(f'{name}={value!r}' for name, value in self.__rich_repr__())})"

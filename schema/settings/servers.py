@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 from msgspec import Meta
 
+from schema.settings.masking import Masked
 
-class Servers(msgspec.Struct, frozen=True, kw_only=True):
+
+class Servers(Masked, frozen=True, kw_only=True):
     """Addresses, ports, pools and leases; the names in the environment are the field names with the prefix."""
 
     redis_url: Annotated[str, Meta(description="Redis or Valkey; empty: ours, on the port below")] = ""

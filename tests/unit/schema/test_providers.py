@@ -14,7 +14,7 @@ from rich.console import Console
 
 from schema.errors import ConfigurationError
 from schema.settings.environment import Settings, read
-from schema.settings.providers import SECRETS, Providers
+from schema.settings.providers import KEYS, Providers
 
 ROOT = Path(__file__).parents[3]
 KEY = "open-sesame-0123456789"
@@ -46,7 +46,7 @@ def test_a_chain_of_unknown_names_is_refused(chain: str) -> None:
 
 
 @pytest.mark.parametrize("key", [f"{KEY}\n", f"{KEY} ", f"{KEY}\u00e9"])
-@pytest.mark.parametrize("field", SECRETS)
+@pytest.mark.parametrize("field", KEYS)
 def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(field: str, key: str) -> None:
     with pytest.raises(ConfigurationError, match=rf"{field.upper()} is \*\*\*: Expected printable") as caught:
         read({field.upper(): key})
@@ -60,13 +60,13 @@ def test_an_address_that_is_none_is_refused(address: str) -> None:
 
 
 def test_settings_show_no_key() -> None:
-    settings = Settings(providers=msgspec.convert(dict.fromkeys(SECRETS, KEY), Providers))
+    settings = Settings(providers=msgspec.convert(dict.fromkeys(KEYS, KEY), Providers))
     console = Console(file=io.StringIO(), width=400)
     console.print(settings)
     assert isinstance(console.file, io.StringIO)
     for shown in (repr(settings), str(settings.providers), console.file.getvalue(), f"{settings}"):
         assert KEY not in shown
-    assert repr(settings).count("'***'") == len(SECRETS)
+    assert repr(settings).count("'***'") == len(KEYS)
 
 
 def test_a_log_line_with_the_settings_shows_no_key() -> None:
