@@ -13,6 +13,7 @@ import random
 from asyncio import Handle, TimerHandle
 from collections.abc import Callable, Coroutine
 from contextvars import Context, ContextVar, copy_context
+from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
@@ -183,7 +184,7 @@ class Loop(asyncio.AbstractEventLoop):
             return
         self.has_expired = expired
         try:
-            result = call.context.run(call.work)
+            result = call.work()
         except Blocked as blocked:
             if expired:  # a loop in a thread: it waits anew
                 call.timer = None
@@ -191,9 +192,9 @@ class Loop(asyncio.AbstractEventLoop):
                 call.timer = self.call_later(blocked.timeout_s, self._expire, call)
             self._parked.append(call)
         except Exception as error:  # noqa: BLE001 - whatever it is, who asked is told
-            self._answer(call, lambda: call.future.set_exception(error))
+            self._answer(call, partial(call.future.set_exception, error))
         else:
-            self._answer(call, lambda: call.future.set_result(result))
+            self._answer(call, partial(call.future.set_result, result))
         finally:
             self.has_expired = False
 

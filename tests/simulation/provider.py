@@ -96,9 +96,7 @@ class Provider:
                 raise PermanentError("it refuses this request")
             case "breaks off":
                 raise UnknownOutcomeError("no answer; it may have been billed")
-        share = Decimal(self._chance.choice((40, 75, 100))) / 100
-        used = int(reservation.units["cents"] * share) if behaviour != "overcharges" else reservation.units["cents"] + 3
-        self._bill(service, reservation, used)
+        used = self._billed(service, reservation, overcharges=behaviour == "overcharges")
         self._loop.on_point("request billed")
         await self._loop.pause()
         if self._chance.random() < 0.3:
@@ -109,15 +107,17 @@ class Provider:
             raise BilledError("it cannot be used", used={"cents": used})
         return Answer(Product(order.text), {"cents": used})
 
-    def _bill(self, service: str, reservation: Reservation, cents: int) -> None:
-        is_known = SERVICES[service][1] == "keyed" and any(
-            charge.reservation == str(reservation.id) for charge in self.ledger
-        )
-        if is_known:
-            return
+    def _billed(self, service: str, reservation: Reservation, *, overcharges: bool) -> int:
+        """What it costs, in cents; a request that is known by its key is billed once."""
+        known = next((charge for charge in self.ledger if charge.reservation == str(reservation.id)), None)
+        if known is not None and SERVICES[service][1] == "keyed":
+            return int(known.usd * _CENTS)
+        most = reservation.units["cents"]
+        cents = most + 3 if overcharges else most * self._chance.choice((40, 75, 100)) // 100
         charge = Charge(str(reservation.id), service, Decimal(cents) / _CENTS)
         self.ledger.append(charge)
         self.on_charge(charge)
+        return cents
 
 
 class Paid:
