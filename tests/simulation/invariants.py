@@ -9,14 +9,12 @@ which there are none here.
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from schema import flow
-from schema.record.claims import Claim
 from streams import names
 from tests.simulation.provider import Charge
 from tests.simulation.record.money import contradictions
@@ -211,12 +209,17 @@ def _bought_once(world: World) -> list[str]:
             paid[row["input_hash"], row["take"]].append(row)
     broken += [f"I2: {name} was charged {count} times" for name, count in charges.items() if count > 1]
     for bought in paid.values():
-        for first, again in itertools.pairwise(bought):
-            was_kept = first["state"] == "settled" and world.has_result(first)
-            if was_kept or first["state"] not in ("unknown", "settled"):
-                broken.append(f"I2: {again['service']} was paid twice; the first is {first['state']}")
-            elif not again["second_purchase"]:
-                broken.append(f"I2: {again['service']} was paid twice, and the record does not show it")
+        in_order = sorted(bought, key=lambda row: row["reserved_at"])
+        # one that was sent by a zombie is billed late, so that its state decides and not the order of the bills
+        broken += [
+            f"I2: {again['service']} was paid twice, and the record does not show it"
+            for again in in_order[1:]
+            if not again["second_purchase"]
+        ]
+        sure = [row for row in in_order if row["state"] == "settled"]
+        kept = [number for number, row in enumerate(sure) if world.has_result(row)]
+        if kept and kept[0] < len(sure) - 1:
+            broken.append(f"I2: {sure[0]['service']} was bought again although its result was there")
     return broken
 
 
@@ -258,10 +261,6 @@ def _answered(world: World) -> list[str]:
 
 
 def _unaided(world: World) -> list[str]:
-    if world.weather.breaks_things or not world.heard["fact.republished"]:
+    if world.weather.breaks_things or not world.helped:
         return []
-    count = world.heard["fact.republished"]
-    return [f"I9: nothing had failed, and {count} facts had to be published again by a guardian"]
-
-
-_ = Claim
+    return [f"I9: nothing had failed, and {world.helped} facts had to be published again by a guardian"]

@@ -112,6 +112,8 @@ class World:
         self.longest_retry_s = self.settings.limits.retry_max_s
         self.requests: list[Request] = []
         self.heard: Counter[str] = Counter()
+        #: Facts that a guardian had to publish again.
+        self.helped = 0
         self.happened: list[str] = []
         #: By consumer, when its process died; and when anything was last in the way of work.
         self.died_s: dict[str, float] = {}
@@ -154,6 +156,10 @@ class World:
     def told(self, event: str, fields: dict[str, Any]) -> None:
         """The product has logged something."""
         self.heard[event] += 1
+        if event == "fact.republished":
+            row = self.record.tables.one("video_stages", (fields["video"], fields["stage"]))
+            # one that was taken since the guardian looked needed no help
+            self.helped += row is not None and row["status"] == "open"
         if self._keeps_trace:
             owner = OWNER.get()
             words = " ".join(f"{name}={value}" for name, value in sorted(fields.items()) if name != "exc_info")

@@ -171,10 +171,12 @@ def _mirrored(tables: Tables, _: datetime) -> Rows:
     return tables.rows("video_queue", lambda row: row["status"] in ("queued", "processing"))
 
 
-@statement("SELECT status FROM video_queue WHERE id = $1")
+@statement(
+    "SELECT status FROM video_queue WHERE id = $1", "SELECT ended_at, reason FROM video_queue WHERE id = $1"
+)
 def _status(tables: Tables, _: datetime, video: str) -> Rows:
     row = tables.one("video_queue", video)
-    return [{"status": row["status"]}] if row else []
+    return [{name: row[name] for name in ("status", "ended_at", "reason")}] if row else []
 
 
 @statement(endings._LOCK_STAGES)
