@@ -124,7 +124,7 @@ def _adapter(provider: Provider, service: str, model: str) -> Paid:
 
 async def _stages(world: World, process: SimulatedProcess) -> None:
     await process.keeper.start()
-    worker = Worker(process, gated=True)
+    worker = Worker(process, world.bus, world.watch.say, gated=True)
     work = Work(world)
     await asyncio.gather(
         worker.keep_leases(),
@@ -135,8 +135,8 @@ async def _stages(world: World, process: SimulatedProcess) -> None:
     )
 
 
-async def _intake(_world: World, process: SimulatedProcess) -> None:
-    worker = Worker(process, gated=False)
+async def _intake(world: World, process: SimulatedProcess) -> None:
+    worker = Worker(process, world.bus, world.watch.say, gated=False)
     await asyncio.gather(
         worker.keep_leases(), worker.consume(names.INTAKE_SUBSCRIPTION, Intake(process).__call__)
     )

@@ -14,6 +14,7 @@ from streams.broker import Delivered
 from streams.interrupts import Interrupted, RetryLater, ReturnTo
 from streams.process import Process
 from streams.transport.dead_letters import letter_fields
+from streams.transport.in_memory_server import InMemoryServer
 from streams.transport.port import DEAD, Entry, Outcome, Publication, Settlement, Subscription
 
 Actor = Callable[[Delivered], Awaitable[tuple[Publication, ...]]]
@@ -27,7 +28,9 @@ _TURNS: Final = 4
 class Worker:
     """What one process has in hand."""
 
-    def __init__(self, process: Process, *, gated: bool) -> None:
+    def __init__(self, process: Process, bus: InMemoryServer, say: Callable[[str], None], *, gated: bool) -> None:
+        """`say` hears of what may not be."""
+        self._owned, self._say = bus.owned, say
         self._process, self._gate = process, process.gate if gated else None
         self._transport = process.transport
         self._in_hand: dict[tuple[str, str, str], Entry] = {}
@@ -89,8 +92,16 @@ class Worker:
 
     async def settle(self, settlement: Settlement) -> Outcome:
         """End a delivery."""
-        outcomes = await asyncio.to_thread(self._transport.settle, [settlement])
-        return outcomes[0]
+        entry = settlement.entry
+
+        def settle() -> Outcome:
+            pending = self._owned(entry)
+            outcome = self._transport.settle([settlement])[0]
+            if outcome == "settled" and (pending is None or pending.consumer != self._transport.consumer):
+                self._say(f"bus: {entry.stream}/{entry.id} was ended by {self._process.name}, who does not hold it")
+            return outcome
+
+        return await asyncio.to_thread(settle)
 
     async def _bury(self, entry: Entry, error: str, hint: str) -> None:
         await self.settle(Settlement(entry, (Publication(DEAD, letter_fields(entry, error, hint)),)))

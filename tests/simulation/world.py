@@ -174,11 +174,6 @@ class World:
             for fields in self.bus.stream(stream).entries.values()
         ]
 
-    def has_result(self, reservation: dict[str, Any]) -> bool:
-        """Whether what this call bought is kept, and was not struck off."""
-        row = self.record.tables.one("purchases", (reservation["input_hash"], reservation["take"]))
-        return bool(row and row["state"] == "bought" and row["holder"] == reservation["id"])
-
     @property
     def places(self) -> list[str]:
         """Where processes live at this moment."""
