@@ -7,7 +7,7 @@ be gone right after a commit, so that a transaction is made twice.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from types import TracebackType
@@ -46,6 +46,8 @@ class Connection(AbstractAsyncContextManager["Connection"]):
 
     def __init__(self, server: Server) -> None:
         self._server, self._depth = server, 0
+        #: When its transaction began: the time that all of it has.
+        self._began_at = server.now()
 
     async def __aenter__(self) -> Self:
         """It is ours once the server has answered."""
@@ -92,7 +94,7 @@ class Connection(AbstractAsyncContextManager["Connection"]):
         tables = self._server.tables
         given = tuple(_stored(argument) for argument in arguments)
         if self._depth:
-            return carry_out(tables, self._server.now(), text, given)
+            return carry_out(tables, self._began_at, text, given)
         try:
             rows = carry_out(tables, self._server.now(), text, given)
         except BaseException:
@@ -108,6 +110,8 @@ class _Transaction(AbstractAsyncContextManager[None]):
 
     async def __aenter__(self) -> None:
         self._place = self._tables.place()
+        if not self._connection._depth:
+            self._connection._began_at = self._connection._server.now()
         self._connection._depth += 1
 
     async def __aexit__(
@@ -143,5 +147,3 @@ def _stored(value: object) -> object:
         return msgspec.json.encode(value)
     return value
 
-
-Work = Callable[[Connection], Awaitable[Any]]
