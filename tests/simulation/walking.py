@@ -132,8 +132,9 @@ class Walk:
         async def say(side: Side) -> object:
             moved = await side.queue.promote(capacity=2, age_per_priority_s=600.0)
             admitted = await side.queue.admit(most=most, age_per_priority_s=600.0)
-            unpublished = await side.queue.unpublished()
-            await side.queue.mark_published([each.video for each in unpublished[:1]])
+            # those that were admitted together are in no order
+            unpublished = sorted(each.video for each in await side.queue.unpublished())
+            await side.queue.mark_published(unpublished[:1])
             return moved, admitted, unpublished, await side.queue.in_hand(), await side.queue.mirrored()
 
         return f"dispatch {most}", say
@@ -294,7 +295,8 @@ class Walk:
                 late = found[int(draw * 100) % len(found)]
                 ended = await side.overdue.time_out(late, limit_s=limit_s, last=last, reason="late")
             told = [await side.abandoned.turn() if draw > 0.3 else None, await side.audit.mend()]
-            told += [await side.audit.never_finished(), await side.commands.unsent(), await side.films.next()]
+            told += [await side.audit.never_finished(), await side.films.next()]
+            told += [sorted(each.id for each in await side.commands.unsent())]
             owed = sorted((each.video, each.stage, each.stream) for each in await side.debts.owed())
             return found, ended, told, owed
 
@@ -323,7 +325,9 @@ def shown(value: Any) -> Any:  # noqa: ANN401 - whatever was answered
     match value:
         case datetime():
             return "a time"
-        case bool() | int() | None | Decimal() | UUID():
+        case Decimal():
+            return f"{value.normalize():f}"
+        case bool() | int() | None | UUID():
             return value
         case float():
             return "a number" if abs(value) < float("inf") else value

@@ -14,6 +14,7 @@ from tests.simulation.record.statements import statement
 from tests.simulation.record.tables import Row, Rows, Tables, by, newest_first
 
 _ZERO = Decimal(0)
+_NOTHING = {"reserved": _ZERO, "spent": _ZERO}
 _IN_HAND = ("reserved", "sent")
 _MILLIONTH = Decimal("0.000001")
 #: A row of costs holds ten dollars at most.
@@ -32,10 +33,12 @@ def is_current(tables: Tables, video: str, stage: str, attempt: int) -> bool:
 
 
 def _counters(tables: Tables, day: date, video: str) -> tuple[Row, Row]:
-    nothing = {"reserved": _ZERO, "spent": _ZERO}
-    of_day = tables.one("days", day) or tables.put("days", day, {"day": day, **nothing})
-    of_video = tables.one("money_videos", video) or tables.put("money_videos", video, {"video_id": video, **nothing})
-    return of_day, of_video
+    of_day = tables.one("days", day) or tables.put("days", day, {"day": day, **_NOTHING})
+    return of_day, _counter(tables, video)
+
+
+def _counter(tables: Tables, video: str) -> Row:
+    return tables.one("money_videos", video) or tables.put("money_videos", video, {"video_id": video, **_NOTHING})
 
 
 def _count(tables: Tables, day: date, video: str, reserved: Decimal, spent: Decimal) -> None:
@@ -106,7 +109,7 @@ def _claim(
     key = (hash_, take)
     row = tables.one("purchases", key)
     if row is None or row["state"] != "bought":
-        _counters(tables, now.date(), video)
+        _counter(tables, video)
         if not is_current(tables, video, stage, attempt):
             return [{**answer, "answer": "superseded"}]
         _turn_older(tables, now, video, stage, attempt)
