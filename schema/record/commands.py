@@ -122,11 +122,14 @@ async def _answer(connection: Connection, command: Command, entry_id: str | None
 
 async def _once(connection: Connection, command: Command, entry_id: str | None) -> str:
     if not await control_log.enter(connection, command, entry_id):
-        if entry_id:
-            if (error := await control_log.refusal(connection, command, entry_id)) is not None:
-                raise error
-            await control_log.arrived(connection, command, entry_id)
-        return _APPLIED_BEFORE
+        error = await control_log.refusal(connection, command, entry_id) if entry_id else None
+        if error is None:
+            if entry_id:
+                await control_log.arrived(connection, command, entry_id)
+            return _APPLIED_BEFORE
+        # what was refused changed nothing: a hold that bears its id was not applied, and a hold is never refused
+        if command.verb not in HOLDS:
+            raise error
     token, entry = control_log.token(command, entry_id), control_log.position(entry_id) if entry_id else None
     match command.verb:
         case "mode" | "throttle":
