@@ -172,12 +172,8 @@ async def _crash_loop(connection: Connection, row: asyncpg.Record, crashes: int)
 
 async def _not_ours(connection: Connection, row: asyncpg.Record, worker: Worker, asked: Asked) -> Answer | None:
     """Why there is no work in this entry, or None when there is."""
-    if row["status"] == "done":
-        return await _done(connection, row, asked)
-    if row["status"] == "failed" and _comes_again(row, asked):
-        return await _failed(connection, row)
-    if row["status"] in ("failed", "dropped"):
-        return NothingToDo("video has ended")
+    if row["status"] in ("done", "failed", "dropped"):
+        return await _over(connection, row, asked)
     if row["status"] == "running":
         steady_s = min(row["server_up_s"], asked.steady_for_s)
         left_s = max(row["lease_left_s"], worker.lease_s - steady_s)
@@ -197,6 +193,15 @@ def _comes_again(row: asyncpg.Record, asked: Asked) -> bool:
     Save where a group was made anew, which delivers all of its stream for the first time.
     """
     return asked.again and bool(row["entry"] == asked.entry)
+
+
+async def _over(connection: Connection, row: asyncpg.Record, asked: Asked) -> AlreadyDone | FailedBefore | NothingToDo:
+    """What is there to say of a stage that is over."""
+    if row["status"] == "done":
+        return await _done(connection, row, asked)
+    if row["status"] == "failed" and _comes_again(row, asked):
+        return await _failed(connection, row)
+    return NothingToDo("video has ended")
 
 
 async def _failed(connection: Connection, row: asyncpg.Record) -> FailedBefore:

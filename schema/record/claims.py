@@ -32,10 +32,18 @@ from schema.record.claiming import (
 )
 from schema.record.postgres import Connection, Postgres, storable
 
-__all__ = (
-    *("AlreadyDone", "Answer", "Claim", "Claims", "CrashLoop", "FailedBefore", "Held", "NoWork", "NothingToDo"),
+__all__ = [
+    "AlreadyDone",
+    "Answer",
+    "Claim",
+    "Claims",
+    "CrashLoop",
+    "FailedBefore",
+    "Held",
+    "NoWork",
+    "NothingToDo",
     "Throttled",
-)
+]
 
 
 def _key(claim: Claim) -> Key:

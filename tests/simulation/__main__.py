@@ -1,8 +1,8 @@
 """`python -m tests.simulation [--seeds N] [--from S] [--seed S [--trace]] [--jobs N] [--mutate NAME]`: plays seeds.
 
-A seed that breaks something is printed with what it broke, what was done to the factory, and the command that plays it
-again. Exit code 1 where there was one. The last lines are the count, and a digest of all that happened: the same for the
-same seeds on any machine.
+A seed that breaks something is printed with what it broke, what was done to the factory, and the command that plays
+it again. Exit code 1 where there was one. The last line has a digest of all that happened: the same for the same seeds
+on any machine.
 """
 
 from __future__ import annotations

@@ -45,7 +45,9 @@ def weather(chance: random.Random, seed: int) -> Weather:
     """Every fifth seed is calm, every fifth has one kind of fault; the others have several."""
     wanted = {0: 0, 1: 1}.get(seed % 5, chance.randint(2, 4))
     return Weather(
-        kinds=frozenset(chance.sample(KINDS, wanted)) if wanted else frozenset(chance.sample(["noise", "calm"], 1)) - {"calm"},
+        kinds=frozenset(chance.sample(KINDS, wanted))
+        if wanted
+        else frozenset(chance.sample(["noise", "calm"], 1)) - {"calm"},
         provider_trouble=chance.choice((0.0, 0.2, 0.5)),
         failing_work=chance.choice((0.0, 0.05)),
         one_host=chance.random() < 0.5,

@@ -3,8 +3,8 @@
 I1 each video reaches one end. I2 nothing is bought twice without being shown. I3 no budget is crossed. I4 the record
 counts at least what the provider billed. I7 nothing is sent, begun or ended by a halted factory. I8 what is refused has
 its row, its letter and a reason. I9 work goes on within ten seconds of a crash, thirty of a wipe, and without a fault
-nothing waits for a guardian. I5 and I6 are about files and processes, of
-which there are none here. Bus: an entry is ended by whoever holds it. Lease: nobody takes work from a worker whose lease lives.
+nothing waits for a guardian. I5 and I6 are about files and processes, of which there are none here. Bus: an entry is
+ended by whoever holds it. Lease: nobody takes work from a worker whose lease lives.
 """
 
 from __future__ import annotations
@@ -130,7 +130,9 @@ class Watch:
         if row is None:
             self.say("I4: a charge without a record")
             return
-        counted = Decimal(0) if row["state"] == "released" else row["amount"] if row["billed"] is None else row["billed"]
+        counted = (
+            Decimal(0) if row["state"] == "released" else row["amount"] if row["billed"] is None else row["billed"]
+        )
         allowed = self._over_usd.get(row["video_id"], Decimal(0)) + Decimal("0.03")
         if charged and (row["state"] in ("reserved", "released") or charged > counted + allowed):
             self.say(f"I4: {row['service']} billed {charged}; the record has {counted}, {row['state']}")
@@ -244,11 +246,13 @@ def _money(world: World) -> list[str]:
 
 
 def _answered(world: World) -> list[str]:
-    tables, broken = world.record.tables, []
+    tables, broken = world.record.tables, list[str]()
     rows = {(row["from_stream"], row["from_id"]): row for row in tables.rows("refused_events")}
-    for row in rows.values():
-        if not row["error"].strip() or (row["kind"] == "rejected" and not row["hint"].strip()):
-            broken.append(f"I8: {row['from_stream']} {row['from_id']} gives no reason to act on")
+    broken += [
+        f"I8: {row['from_stream']} {row['from_id']} gives no reason to act on"
+        for row in rows.values()
+        if not row["error"].strip() or (row["kind"] == "rejected" and not row["hint"].strip())
+    ]
     for request in world.requests:
         if request.is_bad and not any((names.INTAKE, entry_id) in rows for entry_id in request.entries):
             broken.append(f"I8: the bad request {request.number} has no row")

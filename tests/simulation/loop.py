@@ -20,7 +20,7 @@ from typing import Any, Self, TypeVar, cast
 T = TypeVar("T")
 
 
-class Blocked(BaseException):  # noqa: N818 - not an error: a thread waits
+class Blocked(BaseException):
     """A call in a thread has nothing to do for so many seconds."""
 
     def __init__(self, timeout_s: float) -> None:
@@ -135,13 +135,21 @@ class Loop(asyncio.AbstractEventLoop):
     call_soon_threadsafe = call_soon  # type: ignore[assignment] # there is one thread
 
     def call_later(  # type: ignore[override] # likewise
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
+        self,
+        delay: float,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401 - likewise
+        context: Context | None = None,
     ) -> TimerHandle:
         """A step after so many seconds."""
         return self.call_at(self.time_s + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override] # likewise
-        self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None  # noqa: ANN401
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,  # noqa: ANN401 - likewise
+        context: Context | None = None,
     ) -> TimerHandle:
         """A step at a time."""
         handle = TimerHandle(when, callback, args, self, context)
@@ -160,7 +168,10 @@ class Loop(asyncio.AbstractEventLoop):
             self.mishaps.append(error)
 
     def run_in_executor(  # type: ignore[override] # likewise
-        self, _executor: object, func: Callable[..., T], *args: Any  # noqa: ANN401
+        self,
+        _executor: object,
+        func: Callable[..., T],
+        *args: Any,  # noqa: ANN401
     ) -> asyncio.Future[T]:
         """In a while, and its result in a while after that."""
         call = _Call(lambda: func(*args), self.create_future(), copy_context())
@@ -253,7 +264,7 @@ class Loop(asyncio.AbstractEventLoop):
         timers, ready = self._timers, self._ready
         while timers and (timers[0][0] <= self.time_s or not ready):
             when, _, timer = heapq.heappop(timers)
-            if timer._cancelled:  # type: ignore[attr-defined] # no other way to ask before 3.12
+            if timer._cancelled:  # no other way to ask before 3.12
                 continue
             if when > end_s:
                 return False
@@ -264,9 +275,9 @@ class Loop(asyncio.AbstractEventLoop):
         place = int(self.chance.random() * len(ready))
         ready[place], ready[-1] = ready[-1], ready[place]
         handle = ready.pop()
-        if handle._cancelled:  # type: ignore[attr-defined] # likewise
+        if handle._cancelled:  # likewise
             return True
-        owner = cast("Context", handle._context).get(OWNER)  # type: ignore[attr-defined] # whose it is
+        owner = cast("Context", handle._context).get(OWNER)
         if owner is not None:
             if owner.is_dead:
                 return True

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
@@ -112,8 +113,13 @@ def _without_budgets() -> Iterator[None]:
         yield
 
 
-def _leave_whoever_asks(  # noqa: D417 - as the statement
-    tables: Tables, now: Any, video: str, stage: str, _attempt: int, *rest: Any  # noqa: ANN401
+def _leave_whoever_asks(
+    tables: Tables,
+    now: datetime,
+    video: str,
+    stage: str,
+    _attempt: int,
+    *rest: Any,  # noqa: ANN401
 ) -> Rows:
     row = tables["video_stages"][video, stage]
     return claims.left(tables, now, row, *rest) if row["status"] == "running" else []
@@ -152,7 +158,7 @@ def _without_ledgers_halt() -> Iterator[None]:
 def _without_gates_halt() -> Iterator[None]:
     with (
         mock.patch.object(Gate, "takes", lambda gate: gate.state != "stopping"),
-        mock.patch.object(Gate, "checkpoint", lambda _: None),
+        mock.patch.object(Gate, "checkpoint", return_value=None),
     ):
         yield
 
@@ -246,7 +252,9 @@ MUTATIONS: Final = (
     Mutation("no budgets", "the budgets of video and day (money.reserve)", ("I3",), _without_budgets),
     Mutation("no fence", "a commit names its attempt (attempts._LEAVE)", ("I1",), _without_fence),
     Mutation("no lease", "a live lease keeps others away (claiming)", ("lease",), _without_lease),
-    Mutation("no halt in the ledger", "money asks for holds (money.reserve, mark_sent)", ("I7",), _without_ledgers_halt),
+    Mutation(
+        "no halt in the ledger", "money asks for holds (money.reserve, mark_sent)", ("I7",), _without_ledgers_halt
+    ),
     Mutation("no halt in the gate", "work asks the gate (Gate.takes, checkpoint)", ("I7",), _without_gates_halt),
     Mutation("no owner", "an entry is ended by whoever holds it (settle.lua)", ("bus",), _without_owner),
     Mutation("acknowledge first", "the record commits before the acknowledgement", ("I1", "I9"), _acknowledge_first),

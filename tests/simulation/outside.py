@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from streams import names
-from tests.simulation.loop import OWNER
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -138,6 +137,3 @@ class Outside:
         if world.loop.time_s < world.disturbed_s + 6:
             return "it was disturbed a moment ago"
         return ""
-
-
-_ = OWNER

@@ -28,7 +28,7 @@ from streams.gate import Gate
 from streams.process import Process
 from streams.transport.in_memory import InMemoryTransport
 from streams.watchdog import Watchdog
-from tests.simulation.loop import Loop, Owner
+from tests.simulation.loop import Owner
 from tests.simulation.provider import Order, Paid, Product, Provider
 from tests.simulation.record.postgres import over
 from tests.simulation.workers import Worker
@@ -55,7 +55,8 @@ class SimulatedProcess(Process):
     """The parts of a process, over what is in memory."""
 
     def __init__(self, world: World, name: str, settings: Settings, owner: Owner) -> None:  # no super: it connects
-        self.name, self.settings, self.clock, self.owner = name, settings, world.clock, owner
+        self.name, self.settings, self.owner = name, settings, owner
+        self.clock = world.clock  # type: ignore[assignment] # the same interface
         servers = settings.servers
         self.gate = Gate(now_s=world.loop.time)
         self.watchdog = Watchdog(environ={})
@@ -137,9 +138,7 @@ async def _stages(world: World, process: SimulatedProcess) -> None:
 
 async def _intake(world: World, process: SimulatedProcess) -> None:
     worker = Worker(process, world.bus, world.watch.say, gated=False)
-    await asyncio.gather(
-        worker.keep_leases(), worker.consume(names.INTAKE_SUBSCRIPTION, Intake(process).__call__)
-    )
+    await asyncio.gather(worker.keep_leases(), worker.consume(names.INTAKE_SUBSCRIPTION, Intake(process).__call__))
 
 
 def _loop_of(
@@ -165,4 +164,3 @@ ROLES: Final[dict[str, tuple[str, Callable[[World, SimulatedProcess], Coroutine[
     "integrity_a": ("integrity", _loop_of(integrity.run, gated=False)),
     "integrity_b": ("integrity", _loop_of(integrity.run, gated=False)),
 }
-_ = Loop

@@ -20,7 +20,9 @@ from schema.money.prices import Price, Prices
 from schema.money.reservation import Reservation
 from tests.simulation.loop import Loop
 
-Behaviour = Literal["answers", "bills and breaks off", "breaks off", "busy", "fails", "refuses", "unusable", "overcharges"]
+Behaviour = Literal[
+    "answers", "bills and breaks off", "breaks off", "busy", "fails", "refuses", "unusable", "overcharges"
+]
 #: By service: dollars for one call at the most, and whether a request is known by its key.
 SERVICES: Final[dict[str, tuple[Decimal, Resend]]] = {
     "writer": (Decimal("0.90"), "keyed"),

@@ -6,7 +6,6 @@ Put in place for one seed and taken out again. What could not be reached so is n
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -80,9 +79,9 @@ def in_place(
         mock.patch("streams.observer.monotonic", loop.time),
         mock.patch("streams.control.threading", _threading(loop)),
         mock.patch("actors.task.hangs.end_process", end_process),
-        mock.patch("actors.providers.purchase.Prices", lambda _: _PRICES),
+        mock.patch("actors.providers.purchase.Prices", return_value=_PRICES),
         mock.patch("actors.providers.purchase.Journal", _Journal),
-        mock.patch("actors.providers.retries.SystemClock", lambda: clock),
+        mock.patch("actors.providers.retries.SystemClock", return_value=clock),
         mock.patch("actors.stage.consumers.surely_dead", surely_dead),
     )
     with _all(patches):
@@ -104,6 +103,3 @@ def _all(patches: tuple[Any, ...]) -> Iterator[None]:
     finally:
         for patch in patches:
             patch.stop()
-
-
-_ = os

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import UTC, datetime
 
 import asyncpg
@@ -64,6 +63,3 @@ async def test_long_walks_are_the_same_on_both_records(postgres_port: int, migra
             await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
         finally:
             await server.close()
-
-
-_ = asyncio

@@ -25,7 +25,7 @@ from schema.errors import RefusedError
 from schema.events.command import Command
 from schema.money.abandoned import Abandoned
 from schema.money.bought import Bought, Buyer, InputKey
-from schema.money.calls import Ask, Quota
+from schema.money.calls import Ask, Policy, Quota, Refused
 from schema.money.ledger import Ledger
 from schema.money.overruns import Overruns
 from schema.money.statement import Statement
@@ -118,7 +118,7 @@ class Walk:
         brief = Brief(topic="t", notes="n", length_s=float(self.chance.choice((30, 60))))
 
         async def say(side: Side) -> object:
-            with mock.patch("schema.record.videos._new_id", lambda _: name):
+            with mock.patch("schema.record.videos._new_id", return_value=name):
                 accepted = await side.videos.accept(key=key, priority=priority, brief=brief, traceparent="")
             if accepted.created and accepted.video not in self._videos:
                 self._videos.append(accepted.video)
@@ -142,7 +142,11 @@ class Walk:
     def _claim(self) -> tuple[str, Said]:
         video, who = self._video(), self.chance.randint(0, 1)
         stage = self.chance.choice((*flow.STAGES[:1], *flow.STAGES))
-        entry, delayed, again = f"s/{self.chance.randint(1, 2)}-0", self.chance.random() < 0.3, self.chance.random() < 0.5
+        entry, delayed, again = (
+            f"s/{self.chance.randint(1, 2)}-0",
+            self.chance.random() < 0.3,
+            self.chance.random() < 0.5,
+        )
 
         async def say(side: Side) -> object:
             answer = await side.claims[who].claim(video, stage, entry=entry, delayed=delayed, again=again)
@@ -177,7 +181,9 @@ class Walk:
     def _buy(self) -> tuple[str, Said]:
         draw, usd = self.chance.random(), self.chance.choice((Decimal("0.40"), Decimal("1.30"), Decimal("2.00")))
         key = InputKey(f"input {self.chance.randint(1, 3)}", self.chance.randint(0, 1))
-        holder, policy = UUID(int=self.chance.getrandbits(128)), self.chance.choice(("keyed", "blind"))
+        holder = UUID(int=self.chance.getrandbits(128))
+        policies: tuple[Policy, ...] = ("keyed", "blind")
+        policy = self.chance.choice(policies)
         quotas = (Quota("q", 6, 3600.0),) if draw < 0.3 else ()
         forgets, sends, attempt_off = self.chance.random() < 0.2, self.chance.random() < 0.8, self.chance.random() < 0.1
 
@@ -202,13 +208,13 @@ class Walk:
                 take=key.take,
             )
             reserved = await side.ledger.reserve(ask, quotas)
-            if ask not in self._asks and type(reserved).__name__ == "Reserved":
+            if ask not in self._asks and not isinstance(reserved, Refused):
                 self._asks.append(ask)
             again = await side.ledger.reserve(ask, quotas) if draw < 0.2 else None
-            sent = None
-            if sends and type(reserved).__name__ == "Reserved":
-                sent = await side.ledger.sent(holder, attempt)
-                sent = (type(sent).__name__, getattr(sent, "why", ""), getattr(sent, "second_purchase", None))
+            sent: object = None
+            if sends and not isinstance(reserved, Refused):
+                answer = await side.ledger.sent(holder, attempt)
+                sent = (type(answer).__name__, getattr(answer, "why", ""), getattr(answer, "second_purchase", None))
             return type(claimed).__name__, claimed, reserved, again, sent
 
         return f"buy {key.hash} for {usd}", say
@@ -238,7 +244,7 @@ class Walk:
                     sent = await side.ledger.sent(ask.id, attempt)
                     return type(sent).__name__, getattr(sent, "why", "")
                 case "let go":
-                    return await side.bought.let_go(key, ask.id)
+                    await side.bought.let_go(key, ask.id)
             return await side.bought.strike_off(key)
 
         return f"{verb} {ask.id}", say
@@ -253,13 +259,15 @@ class Walk:
         common: dict[str, Any] = {"by": by, "cause": cause, "id": self.chance.choice(("", f"c{self._count}"))}
         command: Command = self.chance.choice(
             (
-                *(Command(verb, **common) for verb in ("halt", "pause", "resume", "resume", "resume")),  # type: ignore[arg-type] # mypy widens it
+                *(Command(verb, **common) for verb in ("halt", "pause", "resume", "resume", "resume")),
                 Command("mode", mode=self.chance.choice(("economy", "normal")), **common),
                 Command("mode", mode="economy", video=video, **common),
                 Command("throttle", jobs=self.chance.choice(("1", "all")), **common),
                 Command("cancel", video=video, **common),
                 Command("retry", video=video, **common),
-                Command("retry", video=video, from_stage=self.chance.choice(("script", "media")), fresh="yes", **common),
+                Command(
+                    "retry", video=video, from_stage=self.chance.choice(("script", "media")), fresh="yes", **common
+                ),
                 Command("release_gpu", **common),
             )
         )
@@ -294,7 +302,7 @@ class Walk:
             if found and draw < 0.4:
                 late = found[int(draw * 100) % len(found)]
                 ended = await side.overdue.time_out(late, limit_s=limit_s, last=last, reason="late")
-            told = [await side.abandoned.turn() if draw > 0.3 else None, await side.audit.mend()]
+            told: list[object] = [await side.abandoned.turn() if draw > 0.3 else None, await side.audit.mend()]
             told += [await side.audit.never_finished(), await side.films.next()]
             told += [sorted(each.id for each in await side.commands.unsent())]
             owed = sorted((each.video, each.stage, each.stream) for each in await side.debts.owed())
@@ -312,15 +320,23 @@ class Walk:
             await side.refusals.note("dead", stream="s", entry_id=f"{number // 3}-0", error="e", hint="h")
             truth = await side.gate.read()
             told: list[object] = [await side.gate.acknowledged("cost"), await side.gate.acknowledged_orders("cost")]
-            told += [await side.videos.counts(), await side.videos.known("key 1"), await side.videos.waiting_at_least(2)]
+            told += [
+                await side.videos.counts(),
+                await side.videos.known("key 1"),
+                await side.videos.waiting_at_least(2),
+            ]
             told += [await side.statement.in_hand(), await side.statement.today(), await side.statement.last_hour_usd()]
-            told += [await side.statement.contradictions(), await side.stops.standing(), await side.overdue.unheld_s() > 0]
+            told += [
+                await side.statement.contradictions(),
+                await side.stops.standing(),
+                await side.overdue.unheld_s() > 0,
+            ]
             return [(each.type, each.video, each.reason) for each in due], truth, told
 
         return "ask", say
 
 
-def shown(value: Any) -> Any:  # noqa: ANN401 - whatever was answered
+def shown(value: Any) -> Any:  # noqa: ANN401, C901, PLR0911 - whatever was answered, of any kind
     """An answer as both sides can give it: no times, no names that are drawn."""
     match value:
         case datetime():
@@ -391,7 +407,7 @@ def _sorted(rows: list[dict[str, Any]], columns: set[str]) -> list[Any]:
 def _plain(name: str, value: Any) -> Any:  # noqa: ANN401 - a column's
     if name in ("brief", "output", "units", "artifacts", "used") and isinstance(value, str | bytes):
         return shown(msgspec.json.decode(value))
-    if name in ("id",) and isinstance(value, int) and not isinstance(value, bool):
+    if name == "id" and isinstance(value, int) and not isinstance(value, bool):
         return "a number"
     if name == "slice":
         return "a time"

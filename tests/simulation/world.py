@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 import random
 from collections import Counter
-from collections.abc import Callable
 from contextvars import copy_context
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -101,7 +99,7 @@ class World:
         self.seed, self._keeps_trace = seed, keeps_trace
         self.chance = random.Random(f"world {seed}")  # noqa: S311 - the same each time is what is wanted
         self.weather: Weather = weather(self.chance, seed)
-        self.loop = Loop(random.Random(f"loop {seed}"))  # noqa: S311 - likewise
+        self.loop = Loop(random.Random(f"loop {seed}"))  # type: ignore[abstract] # noqa: S311 - likewise
         self.clock, self.bus_clock = Clock(self.loop), Clock(self.loop)
         self.record = _Record(self.loop, self.clock)
         self.bus = InMemoryServer(lambda: int(self.bus_clock.now().timestamp() * 1000))
@@ -347,7 +345,3 @@ def _settings(day_usd: Decimal) -> Settings:
         film_check_s=10.0,
     )
     return Settings(servers=servers, limits=limits, providers=Providers(breaker_failures=50))
-
-
-Callback = Callable[[], None]
-_ = math

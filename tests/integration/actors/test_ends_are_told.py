@@ -35,11 +35,7 @@ def entry(video: str, stage: flow.Stage, *, deliveries: int) -> Entry:
 
 def types(publications: tuple[Publication, ...]) -> list[tuple[str, object]]:
     """What is published, and where."""
-    found = []
-    for each in publications:
-        fields = {str(name): text for name, text in each.fields.items()}
-        found.append((each.stream, fields.get("type", "a letter")))
-    return found
+    return [(each.stream, {str(name): text for name, text in each.fields.items()}.get("type")) for each in publications]
 
 
 async def fails(_task: Task) -> msgspec.Struct:

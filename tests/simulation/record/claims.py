@@ -59,9 +59,18 @@ def _take(
             "attempt": tables.change(
                 "video_stages",
                 (video, stage),
-                **{"status": "running", "attempt": row["attempt"] + 1, "crashes": crashes, "claim_id": claim_id},
-                **{"worker": worker, "entry": entry, "lease_until": now + timedelta(seconds=lease_s)},
-                **{"retry_at": None, "progress": 0.0, "error": None, "started_at": now, "ended_at": None},
+                status="running",
+                attempt=row["attempt"] + 1,
+                crashes=crashes,
+                claim_id=claim_id,
+                worker=worker,
+                entry=entry,
+                lease_until=now + timedelta(seconds=lease_s),
+                retry_at=None,
+                progress=0.0,
+                error=None,
+                started_at=now,
+                ended_at=None,
             )["attempt"]
         }
     ]
@@ -93,7 +102,7 @@ def _not_done(tables: Tables, now: datetime, video: str, stages: list[str]) -> R
 def _running_here(tables: Tables, now: datetime, stage: str, host: str) -> Rows:
     def runs(row: Row) -> bool:
         is_live = row["stage"] == stage and row["status"] == "running" and row["lease_until"] > now
-        return is_live and row["worker"].rsplit("-", maxsplit=3)[0] == host
+        return bool(is_live and row["worker"].rsplit("-", maxsplit=3)[0] == host)
 
     return [{"count": len(tables.rows("video_stages", runs))}]
 
@@ -168,9 +177,7 @@ def _attempt_ends(
 
 
 @statement(attempts._HAS_LEFT)
-def _has_left(
-    tables: Tables, _: datetime, video: str, stage: str, attempt: int, status: str, outcome: str
-) -> Rows:
+def _has_left(tables: Tables, _: datetime, video: str, stage: str, attempt: int, status: str, outcome: str) -> Rows:
     row, ended = tables.one("video_stages", (video, stage)), tables.one("stage_attempts", (video, stage, attempt))
     if row is None or ended is None or row["attempt"] != attempt or ended["outcome"] != outcome:
         return []

@@ -113,9 +113,7 @@ def _unsent_orders(tables: Tables, now: datetime) -> Rows:
 
 
 @statement(control_log._ENTER)
-def _enter(
-    tables: Tables, now: datetime, command: str, verb: str, who: str, reason: str, entry_id: str | None
-) -> Rows:
+def _enter(tables: Tables, now: datetime, command: str, verb: str, who: str, reason: str, entry_id: str | None) -> Rows:
     if (row := tables.one("control_log", command)) is not None:
         tables.change("control_log", command, entry_id=row["entry_id"] or entry_id)
         return [{"is_new": False}]
@@ -296,9 +294,7 @@ def _tidy_acknowledged(tables: Tables, _: datetime) -> Rows:
 
 
 @statement("INSERT INTO announcements (type, video, by, reason, traceparent) VALUES ($1, $2, $3, $4, $5)")
-def _announce(
-    tables: Tables, now: datetime, type_: str, video: str, who: str, reason: str, traceparent: str
-) -> Rows:
+def _announce(tables: Tables, now: datetime, type_: str, video: str, who: str, reason: str, traceparent: str) -> Rows:
     number = tables.identity()
     row = {"id": number, "type": type_, "video": video, "by": who, "reason": reason, "traceparent": traceparent}
     return [tables.put("announcements", number, {**row, "at": now})]

@@ -9,7 +9,8 @@ from uuid import UUID
 
 import msgspec
 
-from schema.money import bought, ledger, overruns, statement as statements
+from schema.money import bought, ledger, overruns
+from schema.money import statement as statements
 from tests.simulation.record.statements import statement
 from tests.simulation.record.tables import Row, Rows, Tables, by, newest_first
 
@@ -57,7 +58,10 @@ def _move(tables: Tables, now: datetime, row: Row, to: str, billed: Decimal | No
     tables.change(
         "reservations",
         row["id"],
-        **{"state": to, "billed": billed, "ended_at": now, "why": row["why"] if why is None else why},
+        state=to,
+        billed=billed,
+        ended_at=now,
+        why=row["why"] if why is None else why,
     )
     if row["state"] == "unknown":
         for cost_row in tables.rows("pipeline_costs", lambda cost: cost["reservation_id"] == row["id"]):
@@ -188,8 +192,9 @@ def reserve(
     _turn_older(tables, now, video, stage, attempt)
     left_claims = tables.rows(
         "purchases",
-        lambda row: (row["video_id"], row["stage"], row["state"]) == (video, stage, "claimed")
-        and row["attempt"] < attempt,
+        lambda row: (
+            (row["video_id"], row["stage"], row["state"]) == (video, stage, "claimed") and row["attempt"] < attempt
+        ),
     )
     _free(tables, now, [(row["input_hash"], row["take"]) for row in left_claims])
     if heeds_halts and halted(tables):
@@ -212,7 +217,7 @@ def reserve(
     new |= {"policy": policy, "input_hash": hash_, "take": take, "second_purchase": second, "state": "reserved"}
     new |= {"sends": 0, "why": "", "reserved_at": now, "sent_at": None, "ended_at": None}
     tables.put("reservations", id_, new)
-    _count(tables, day, video, new["amount"], _ZERO)
+    _count(tables, day, video, amount.quantize(_MILLIONTH), _ZERO)
     return [{**answer, "second": second, "reserved_at": now}]
 
 

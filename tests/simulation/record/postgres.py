@@ -141,9 +141,6 @@ def over(server: Server, *, process: str = "test", clock: Clock | None = None) -
 
 def _stored(value: object) -> object:
     """A document as it is kept: JSON, as the codec of a real session makes it."""
-    if isinstance(value, msgspec.Struct) or (isinstance(value, dict) and not isinstance(value, str)):
-        return msgspec.json.encode(value)
-    if isinstance(value, tuple):
+    if isinstance(value, msgspec.Struct | dict | tuple):
         return msgspec.json.encode(value)
     return value
-

@@ -5,15 +5,27 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from schema import flow
 from schema.record import admission, endings, refusals, videos
 from tests.simulation.record.statements import statement
 from tests.simulation.record.tables import LIVE, Row, Rows, Tables, by
 
 _NEW_STAGE: Row = {
-    **{"status": "open", "attempt": 0, "failures": 0, "crashes": 0, "claim_id": None, "worker": None, "entry": None},
-    **{"lease_until": None, "retry_at": None, "progress": 0.0, "output": None, "error": None, "started_at": None},
-    **{"ended_at": None, "published_at": None, "take": 0},
+    "status": "open",
+    "attempt": 0,
+    "failures": 0,
+    "crashes": 0,
+    "claim_id": None,
+    "worker": None,
+    "entry": None,
+    "lease_until": None,
+    "retry_at": None,
+    "progress": 0.0,
+    "output": None,
+    "error": None,
+    "started_at": None,
+    "ended_at": None,
+    "published_at": None,
+    "take": 0,
 }
 
 
@@ -75,9 +87,7 @@ def _counts(tables: Tables, _: datetime) -> Rows:
 
 
 @statement(refusals._NOTE)
-def _note_refusal(
-    tables: Tables, now: datetime, stream: str, entry_id: str, kind: str, error: str, hint: str
-) -> Rows:
+def _note_refusal(tables: Tables, now: datetime, stream: str, entry_id: str, kind: str, error: str, hint: str) -> Rows:
     key = (stream, entry_id, kind)
     if tables.one("refused_events", key):
         return []
@@ -125,9 +135,7 @@ def _may_be_admitted(tables: Tables, video: str) -> bool:
 
 @statement(admission._ADMIT)
 def _admit(tables: Tables, now: datetime, age_s: float, room: int, stages: list[str]) -> Rows:
-    queued = tables.rows(
-        "video_queue", lambda row: row["status"] == "queued" and _may_be_admitted(tables, row["id"])
-    )
+    queued = tables.rows("video_queue", lambda row: row["status"] == "queued" and _may_be_admitted(tables, row["id"]))
     admitted = []
     for row in _in_order(queued, now, age_s)[:room]:
         count = row["admissions"] + 1
@@ -171,9 +179,7 @@ def _mirrored(tables: Tables, _: datetime) -> Rows:
     return tables.rows("video_queue", lambda row: row["status"] in ("queued", "processing"))
 
 
-@statement(
-    "SELECT status FROM video_queue WHERE id = $1", "SELECT ended_at, reason FROM video_queue WHERE id = $1"
-)
+@statement("SELECT status FROM video_queue WHERE id = $1", "SELECT ended_at, reason FROM video_queue WHERE id = $1")
 def _status(tables: Tables, _: datetime, video: str) -> Rows:
     row = tables.one("video_queue", video)
     return [{name: row[name] for name in ("status", "ended_at", "reason")}] if row else []
@@ -208,7 +214,11 @@ def _discard(tables: Tables, _: datetime, video: str, stages: list[str], fresh: 
         tables.change(
             "video_stages",
             (video, row["stage"]),
-            **{"status": "dropped", "failures": 0, "crashes": 0, "progress": 0.0, "take": row["take"] + fresh},
+            status="dropped",
+            failures=0,
+            crashes=0,
+            progress=0.0,
+            take=row["take"] + fresh,
             **nothing,
         )
         for row in _lock_stages(tables, _, video)
@@ -223,6 +233,3 @@ def _discard(tables: Tables, _: datetime, video: str, stages: list[str], fresh: 
 def _stops(tables: Tables, now: datetime, stale_s: float) -> Rows:
     since = now - timedelta(seconds=stale_s)
     return by(tables.rows("admission_stops", lambda row: row["renewed_at"] > since), "placed_at")
-
-
-_ = flow
