@@ -9,41 +9,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import multiprocessing
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 
 from tests.simulation.mutations import named
-from tests.simulation.world import Played, World
+from tests.simulation.playing import play, play_all, told
 
-_CHUNK = 5
 _EVERY = 100
-
-
-def play(seed: int, *, keeps_trace: bool = False) -> Played:
-    """One seed."""
-    return World(seed, keeps_trace=keeps_trace).play()
-
-
-def play_all(seeds: Iterable[int], jobs: int) -> Iterator[Played]:
-    """All of them in order, by so many processes."""
-    if jobs == 1:
-        yield from map(play, seeds)
-        return
-    with multiprocessing.get_context("spawn").Pool(jobs) as pool:
-        yield from pool.imap(play, seeds, chunksize=_CHUNK)
-
-
-def told(played: Played) -> str:
-    """What a person needs to know of a seed that broke something."""
-    lines = [f"seed {played.seed} broke {len(played.broken)}:"]
-    lines += [f"    {what}" for what in played.broken]
-    lines += ["  it happened at (seconds):", *(f"    {what}" for what in played.happened)]
-    lines += [f"  play it again: python -m tests.simulation --seed {played.seed} --trace"]
-    return "\n".join(lines)
 
 
 def main(arguments: list[str]) -> int:

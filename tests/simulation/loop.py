@@ -277,7 +277,7 @@ class Loop(asyncio.AbstractEventLoop):
         handle = ready.pop()
         if handle._cancelled:  # likewise
             return True
-        owner = cast("Context", handle._context).get(OWNER)
+        owner = cast("Any", handle)._context.get(OWNER)
         if owner is not None:
             if owner.is_dead:
                 return True

@@ -9,8 +9,9 @@ import pytest
 
 from schema.record.postgres import Postgres
 from schema.settings.servers import Servers
+from tests.simulation.comparing import columns_of, of_memory, of_postgres, shown, travel
 from tests.simulation.record.postgres import Server, over
-from tests.simulation.walking import STEPS, Side, Walk, columns_of, of_memory, of_postgres, shown, travel
+from tests.simulation.walking import STEPS, Side, Walk
 
 #: How often time goes by, and the tables are compared.
 _TRAVELS_EVERY, _LOOKS_EVERY = 9, 20

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.simulation.__main__ import main, play, told
+from tests.simulation.__main__ import main
 from tests.simulation.mutations import MUTATIONS, Mutation, found
+from tests.simulation.playing import play, told
 
 _EVERYDAY = range(50)
 _SHARES = [range(start, start + 250) for start in range(50, 1050, 250)]
@@ -36,7 +37,7 @@ def test_promises_hold_in_a_thousand_storms(seeds: range) -> None:
 
 def test_a_seed_is_the_same_in_every_process() -> None:
     """Whatever the hashes of strings are."""
-    program = f"from tests.simulation.__main__ import play; print([play(seed).digest for seed in {_TWO}])"
+    program = f"from tests.simulation.playing import play; print([play(seed).digest for seed in {_TWO}])"
     digests = {
         subprocess.run(
             [sys.executable, "-c", program],

@@ -2,7 +2,8 @@
 
 First the weather: which kinds of faults there will be, if any. Then requests, commands and faults for about half a
 minute; then all faults stop, what died is started again, whoever stopped the factory lets it go on, and it has a few
-minutes to come to rest. Invariants are looked at all the time, and once more at the end.
+minutes to come to rest. Invariants are looked at all the time, and once more at the end. It is long because
+everything meets here.
 """
 
 from __future__ import annotations
