@@ -38,7 +38,9 @@ class Watch:
         self._world, self._tables = world, world.record.tables
         self.broken: list[str] = []
         #: Since when a stage's row has its status.
-        self._since_s: dict[Any, float] = {}
+        self.since_s: dict[Any, float] = {}
+        #: Videos that somebody wanted to be taken up again.
+        self.taken_up: set[str] = set()
         self._over_usd: dict[str, Decimal] = defaultdict(Decimal)
         self._halted_since_s: float | None = None
         self._charged: dict[str, Decimal] = defaultdict(Decimal)
@@ -62,7 +64,7 @@ class Watch:
         elif table == "video_stages" and after is not None:
             status = None if before is None else before["status"]
             if after["status"] != status or after["attempt"] != (before or after)["attempt"]:
-                self._since_s[key] = world.loop.time_s
+                self.since_s[key] = world.loop.time_s
                 world.note(f"{key[0]} {key[1]} {after['attempt']} {after['status']}")
                 self._begins(before, after)
         elif table == "holds":
@@ -70,7 +72,8 @@ class Watch:
             world.note(f"{'hold' if after else 'lifted'} {key}")
         elif table == "video_queue" and after is not None and after["status"] != (before or {}).get("status"):
             world.note(f"{key} {after['status']} {after['reason'] or ''}")
-            if before is not None and before["status"] in _ENDED and after["status"] in _ENDED:
+            # taken up and cancelled in one transaction is no second end
+            if before is not None and before["status"] in _ENDED and after["status"] in ("completed", "failed"):
                 self.say(f"I1: {key} had ended, {before['status']}, and ends again, {after['status']}")
 
     def _holds(self) -> None:
@@ -154,7 +157,7 @@ class Watch:
         video, stage = key
         if row["status"] not in LIVE or self._tables["video_queue"][video]["status"] != "processing":
             return None
-        since_s = self._since_s.get(key, 0.0)
+        since_s = self.since_s.get(key, 0.0)
         if row["status"] == "running":
             died_s = self._world.died_s.get(row["worker"])
             return None if died_s is None else max(since_s, died_s)
@@ -163,7 +166,7 @@ class Watch:
         inputs = [(video, name) for name in flow.STAGE[stage].inputs]
         if any(self._tables["video_stages"][other]["status"] != "done" for other in inputs):
             return None
-        return max(since_s, *(self._since_s.get(other, 0.0) for other in inputs)) if inputs else since_s
+        return max(since_s, *(self.since_s.get(other, 0.0) for other in inputs)) if inputs else since_s
 
 
 def when_quiet(world: World) -> list[str]:
@@ -205,7 +208,9 @@ def _one_end_said(world: World) -> list[str]:
     return [
         f"I1: {video['id']} is {video['status']}, and the stream says {sorted(said[video['id']])}"
         for video in world.record.tables.rows("video_queue")
-        if video["admissions"] < 2 and video["status"] in ends and said[video["id"]] != {ends[video["status"]]}
+        if video["id"] not in world.watch.taken_up
+        and video["status"] in ends
+        and said[video["id"]] != {ends[video["status"]]}
     ]
 
 

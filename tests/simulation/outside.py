@@ -84,6 +84,8 @@ class Outside:
             return
         world.happens("typed: " + " ".join(f"{name} {value}" for name, value in fields.items()))
         world.bus.append(names.CONTROL, fields)
+        if fields["type"] == "retry":
+            world.watch.taken_up.add(fields["video"])
         if fields["type"] in ("halt", "pause"):
             world.disturb(5.0)
 
@@ -134,6 +136,4 @@ class Outside:
             return f"a call of {in_hand[0]['service']} is {in_hand[0]['state']}"
         if tables["announcements"]:
             return "something is not said yet"
-        if world.loop.time_s < world.disturbed_s + 6:
-            return "it was disturbed a moment ago"
         return ""

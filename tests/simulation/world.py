@@ -37,6 +37,10 @@ _START: Final = datetime(2026, 3, 29, 0, 59, 30, tzinfo=UTC)
 STORM_S: Final = 30.0
 _REST_S: Final = 240.0
 _LOOK_S: Final = 0.5
+#: A process that has committed says so within this time.
+_MOMENT_S: Final = 1.0
+#: What a process that died did not say is said by another within this time.
+_QUIET_S: Final = 8.0
 
 
 class Clock:
@@ -124,7 +128,7 @@ class World:
         self._digest, self._trace = hashlib.blake2b(digest_size=12), list[str]()
         self.watch = invariants.Watch(self)
         self.faults = Faults(self)
-        self._is_at_rest = False
+        self._is_at_rest, self._quiet_since_s = False, 0.0
 
     def number(self) -> int:
         """The next number."""
@@ -156,9 +160,11 @@ class World:
         """The product has logged something."""
         self.heard[event] += 1
         if event == "fact.republished":
-            row = self.record.tables.one("video_stages", (fields["video"], fields["stage"]))
-            # one that was taken since the guardian looked needed no help
-            self.helped += row is not None and row["status"] == "open"
+            key = (fields["video"], fields["stage"])
+            row = self.record.tables.one("video_stages", key)
+            # one that was taken since the guardian looked, or opened just now, needed no help
+            waited_s = self.loop.time_s - self.watch.since_s.get(key, 0.0)
+            self.helped += row is not None and row["status"] == "open" and waited_s > _MOMENT_S
         if self._keeps_trace:
             owner = OWNER.get()
             words = " ".join(f"{name}={value}" for name, value in sorted(fields.items()) if name != "exc_info")
@@ -288,7 +294,9 @@ class World:
         self._judge_tasks()
         if self.loop.time_s > STORM_S:
             self.faults.stop()
-            if outside.unrest() == "":
+            if outside.unrest() != "":
+                self._quiet_since_s = self.loop.time_s
+            elif self.loop.time_s - self._quiet_since_s >= _QUIET_S:
                 self._is_at_rest = True
                 return
         self.loop.call_later(_LOOK_S, self._look, outside)
