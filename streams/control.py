@@ -1,7 +1,9 @@
 """The gate of one process: shut by the stream within milliseconds, opened by the record alone; and the modes in force.
 
 A thread follows stream:control from where the record has applied it; a task asks the record twice a second, Redis or no
-Redis. The gate opens when the record holds nothing and its cursor has passed every shutting command seen here.
+Redis. The gate opens when the record holds nothing and its cursor has passed every shutting command seen here. One that
+was lost with Redis before the control actor came to it is said again: else no cursor would ever pass it, and nobody
+would know why this process stands still.
 """
 
 from __future__ import annotations
@@ -17,10 +19,13 @@ from schema.record.gate import GateRecord, Order, Truth, position
 from streams import names
 from streams.gate import Gate
 from streams.observer import Observer
-from streams.transport.port import Entry, Transport
+from streams.publish import publish
+from streams.transport.port import BusClosedError, BusUnavailableError, Entry, Transport
 
 #: A halt given without Redis shall hold within a second and a half, and the command itself takes most of one to start.
 _POLL_S, _EAGER_POLL_S, _EAGER_S = 0.5, 0.05, 1.0
+#: How long a command that is said again waits for Redis, until the next look.
+_PATIENCE_S = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -30,6 +35,8 @@ class GateKeeper:
     def __init__(self, gate: Gate, record: GateRecord, transport: Transport, *, block_s: float) -> None:
         self._gate, self._record, self._transport, self._block_s = gate, record, transport, block_s
         self._last_shut = self._last_seen = "0-0"
+        #: What shut the gate here and is not known to be recorded.
+        self._unrecorded: Entry | None = None
         self._generation = 0
         self._orders: tuple[Order, ...] = ()
         self._said = asyncio.Event()
@@ -76,7 +83,7 @@ class GateKeeper:
                 self._loop.call_soon_threadsafe(self._said.set)
             return
         with self._lock:
-            self._last_shut = entry.id
+            self._last_shut, self._unrecorded = entry.id, entry
             if halts:
                 self._gate.set("halted")
             elif self._gate.state == "open":
@@ -93,6 +100,7 @@ class GateKeeper:
 
     async def _look(self) -> None:
         self._obey(await self._record.read())
+        await self._say_again()
         try:
             await asyncio.wait_for(self._said.wait(), _POLL_S)
         except TimeoutError:
@@ -105,12 +113,33 @@ class GateKeeper:
                 break
             await asyncio.sleep(_EAGER_POLL_S)
 
+    async def _say_again(self) -> None:
+        """Say what shut this gate once more, where its stream has lost it and the record never had it."""
+        shut = self._unrecorded
+        if shut is None:
+            return
+        try:
+            newest = await asyncio.to_thread(self._transport.last_generated_id, names.CONTROL, wait_s=0.0)
+            if newest is not None and position(newest) >= position(shut.id):
+                return  # the control actor will come to it
+            again = await asyncio.to_thread(
+                publish, self._transport, names.CONTROL, shut.fields, token=f"again {shut.id}", wait_s=_PATIENCE_S
+            )
+        except (BusUnavailableError, BusClosedError):
+            return
+        _log.warning("gate.said_again", entry=shut.id, now=again)
+        with self._lock:
+            if self._last_shut == shut.id:  # else another one has shut it meanwhile
+                self._last_shut, self._unrecorded = again, None
+
     def _obey(self, truth: Truth) -> None:
         self._orders = truth.orders
         with self._lock:
             if truth.generation != self._generation:
                 self._generation, self._last_shut, self._last_seen = truth.generation, "0-0", "0-0"
             passed = position(truth.cursor) >= position(self._last_shut)
+            if passed:
+                self._unrecorded = None
             if truth.state != "open" and passed:
                 self._gate.set(truth.state)
             elif truth.state == "halted":

@@ -128,7 +128,7 @@ class World:
         self._digest, self._trace = hashlib.blake2b(digest_size=12), list[str]()
         self.watch = invariants.Watch(self)
         self.faults = Faults(self)
-        self._is_at_rest, self._quiet_since_s = False, 0.0
+        self._is_at_rest, self._quiet_since_s = False, STORM_S
 
     def number(self) -> int:
         """The next number."""
