@@ -35,22 +35,23 @@ def main(arguments: list[str]) -> int:
     except LookupError as error:
         print(error.args[0], file=sys.stderr)  # noqa: T201 - for a person
         return 2
+    mutated = ("--mutate", f"'{asked.mutate}'") if asked.mutate else ()
     with mutation:
         if asked.seed is not None:
             played = play(asked.seed, keeps_trace=asked.trace)
-            print("\n".join((*played.trace, told(played))))  # noqa: T201 - likewise
+            print("\n".join((*played.trace, told(played, *mutated))))  # noqa: T201 - likewise
             return int(bool(played.broken))
         # a mutation is in this process alone
-        return _play_many(range(asked.first, asked.first + asked.seeds), 1 if asked.mutate else asked.jobs)
+        return _play_many(range(asked.first, asked.first + asked.seeds), 1 if asked.mutate else asked.jobs, mutated)
 
 
-def _play_many(seeds: range, jobs: int) -> int:
+def _play_many(seeds: range, jobs: int, options: tuple[str, ...]) -> int:
     start_s, red, digest = time.monotonic(), 0, hashlib.blake2b(digest_size=12)
     for count, played in enumerate(play_all(seeds, jobs), start=1):
         digest.update(played.digest.encode())
         if played.broken:
             red += 1
-            print(told(played), flush=True)  # noqa: T201 - likewise
+            print(told(played, *options), flush=True)  # noqa: T201 - likewise
         if count % _EVERY == 0:
             print(f"{count} of {len(seeds)} seeds, {time.monotonic() - start_s:.0f} s", flush=True)  # noqa: T201
     print(f"{len(seeds)} seeds, {red} red, {time.monotonic() - start_s:.1f} s, {digest.hexdigest()}")  # noqa: T201

@@ -24,10 +24,12 @@ def play_all(seeds: Iterable[int], jobs: int) -> Iterator[Played]:
         yield from pool.imap(play, seeds, chunksize=_CHUNK)
 
 
-def told(played: Played) -> str:
+def told(played: Played, *options: str) -> str:
     """What a person needs to know of a seed that broke something."""
     lines = [f"seed {played.seed} broke {len(played.broken)}:"]
     lines += [f"    {what}" for what in played.broken]
     lines += ["  it happened at (seconds):", *(f"    {what}" for what in played.happened)]
-    lines += [f"  play it again: python -m tests.simulation --seed {played.seed} --trace"]
+    lines += [
+        f"  play it again: python -m tests.simulation {' '.join(('--seed', str(played.seed), *options, '--trace'))}"
+    ]
     return "\n".join(lines)

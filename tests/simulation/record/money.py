@@ -1,4 +1,7 @@
-"""What the ledger's functions do: the same steps as schema/record/sql/0002_money.sql, on tables in memory."""
+"""What the ledger's functions do: the same steps as schema/record/sql/0002_money.sql, on tables in memory.
+
+It is long because the two are read side by side.
+"""
 
 from __future__ import annotations
 
