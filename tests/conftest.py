@@ -35,6 +35,8 @@ _MEMORY = "/dev/shm"  # noqa: S108 - a folder with a random name is made in it
 _ROOM_BYTES = 2 * 1024**3
 #: Takes a statement to the session's Postgres.
 Sql: TypeAlias = Callable[[str], None]
+#: With it a test comes to a Valkey as the factory's processes do; without, as a person.
+ACTOR_PASSWORD = "of-this-session"  # noqa: S105 - it opens nothing but a test's own server
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
@@ -69,7 +71,8 @@ def servers_dir() -> Iterator[Path]:
 def valkey_port(servers_dir: Path) -> Iterator[int]:
     """The session's Valkey."""
     port = free_ports()
-    with running(valkey.valkey(servers_dir / "valkey", port), servers_dir / "valkey.log"):
+    server = valkey.valkey(servers_dir / "valkey", port, actor_password=ACTOR_PASSWORD)
+    with running(server, servers_dir / "valkey.log"):
         yield port
 
 

@@ -121,7 +121,7 @@ async def _dump(pg_dump: Path, database_url: str, path: Path) -> dict[str, int]:
             "--no-owner",
             f"--snapshot={snapshot}",
             f"--file={path}",
-            f"--dbname={database_url}",
+            database_url=database_url,
         )
     return rows
 
@@ -142,7 +142,7 @@ def load(database_url: str, server_major: int, dump: Path, rows: dict[str, int])
     asyncio.run(databases.create(database_url))
     pg_restore = tool("pg_restore", server_major)
     try:
-        run(pg_restore, "--exit-on-error", "--single-transaction", "--no-owner", f"--dbname={database_url}", dump)
+        run(pg_restore, "--exit-on-error", "--single-transaction", "--no-owner", dump, database_url=database_url)
     except ToolError as error:
         raise BackupError(f"{dump} cannot be restored: {error}", hint=error.hint or "take another backup") from error
     found = asyncio.run(databases.counts(database_url))
