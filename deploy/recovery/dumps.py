@@ -34,7 +34,7 @@ from schema.record import databases
 from schema.record.belongings import Belongings
 from schema.record.postgres import Postgres
 from schema.settings.environment import variables
-from schema.settings.masking import SECRETS
+from schema.settings.masking import SECRETS, masked
 from schema.settings.servers import Servers
 
 Say = Callable[[str], None]
@@ -191,7 +191,8 @@ def write_settings(path: Path) -> None:
         value = os.environ.get(variable.name) or dot_env.get(variable.name, "")
         if not value or value == variable.default:
             continue
-        if variable.field in _KEPT_BACK and _may_hold_a_secret(variable.field, value):
+        kept_back = variable.field in _KEPT_BACK and _may_hold_a_secret(variable.field, value)
+        if kept_back or masked(variable.field, value) != value:
             lines.append(f"# {variable.name} was set\n")
         else:
             lines.append(f"{variable.name}={value}\n")

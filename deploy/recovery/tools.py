@@ -56,7 +56,8 @@ def run(*command: str | Path, database_url: str = "") -> str:
 
     Raises ToolError with what it complained of.
     """
-    words, secret = [str(word) for word in command], {}
+    words = [str(word) for word in command]
+    secret: dict[str, str] = {}
     if database_url:
         bare, secret = _apart(database_url)
         words.insert(1, f"--dbname={bare}")
