@@ -47,12 +47,12 @@ def test_a_style_is_one_of_those_there_are() -> None:
 @pytest.mark.parametrize("provider", ["elevenlabs", "google"])
 async def test_a_voice_stands_in_no_address_unless_it_is_a_plain_name(tmp_path: Path, provider: str) -> None:
     urls = {f"{name}_base_url": NOWHERE for name in ("elevenlabs", "google")}
-    settings = Providers(**{f"{name}_api_key": key for name, key in KEYS.items()}, **urls)
+    settings = Providers(**{f"{name}_api_key": key for name, key in KEYS.items()}, **urls)  # type: ignore[arg-type] # fields by name
     for word in HOSTILE:
         voice = _asked(topic="Rivers", voice=word).brief.voice
         if re.fullmatch("x+", voice):
             continue  # strange, but a name
-        order = type(bought(provider, settings).order)(TEXT, voice=voice)  # type: ignore[call-arg] # a SpeechOrder
+        order = type(bought(provider, settings).order)(TEXT, voice=voice)
         with pytest.raises(PermanentError, match="got the voice"):
             await bought(provider, settings, order).call(tmp_path)
 
