@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shlex
@@ -211,6 +212,17 @@ def test_a_password_that_would_say_more_than_itself_starts_no_server(tmp_path: P
     )
     assert (done.returncode, done.stdout) == (2, "")
     assert "the password of actor must have only" in done.stderr
+
+
+def test_the_line_of_the_docs_gives_a_password_to_its_user_alone() -> None:
+    (line,) = re.findall(
+        r'^ +(sed ".*" deploy/config/users\.acl) >', (ROOT / "docs/deploy.md").read_text(), re.MULTILINE
+    )
+    done = subprocess.run(
+        ("sh", "-c", line), cwd=ROOT, env={**os.environ, "PASSWORD": "a1"}, capture_output=True, text=True, check=True
+    )
+    digest = hashlib.sha256(b"a1").hexdigest()
+    assert done.stdout == ACL.read_text("utf-8").replace("user actor ", f"user actor #{digest} ")
 
 
 # ---- our own
