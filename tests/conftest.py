@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import asyncpg
 import certifi
+import msgspec
 import pytest
 
 from deploy.launch import postgres, probes, valkey
@@ -37,6 +38,8 @@ _ROOM_BYTES = 2 * 1024**3
 Sql: TypeAlias = Callable[[str], None]
 #: With it a test comes to a Valkey as the factory's processes do; without, as a person.
 ACTOR_PASSWORD = "of-this-session"  # noqa: S105 - it opens nothing but a test's own server
+#: Who may have a server of the tests fail over, which ours let nobody do.
+SURGEON = "surgeon"
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
@@ -72,7 +75,13 @@ def valkey_port(servers_dir: Path) -> Iterator[int]:
     """The session's Valkey."""
     port = free_ports()
     server = valkey.valkey(servers_dir / "valkey", port, actor_password=ACTOR_PASSWORD)
-    with running(server, servers_dir / "valkey.log"):
+
+    def prepare() -> None:
+        server.prepare()
+        with (servers_dir / "valkey/users.acl").open("a") as users:
+            users.write(f"user {SURGEON} on nopass +replicaof\n")
+
+    with running(msgspec.structs.replace(server, prepare=prepare), servers_dir / "valkey.log"):
         yield port
 
 
