@@ -102,7 +102,7 @@ class Ground:
         """Look again and again until `what` gives something, and each time whether every bill is covered."""
         end_s = time.monotonic() + within_s
         while True:
-            with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):  # a server may be away
+            with contextlib.suppress(asyncpg.PostgresError, OSError):  # a server may be away
                 self._look()
                 if found := what():
                     return found
@@ -231,13 +231,17 @@ class Ground:
         """Over one connection, a new one after an outage."""
         if self._record is None or self._record.is_closed():
             self._record = await asyncpg.connect(self.factory.database_url, timeout=5)
-        return await asyncio.wait_for(what(self._record), 10)
+        try:
+            return await asyncio.wait_for(what(self._record), 10)
+        except (asyncpg.InterfaceError, asyncpg.InternalClientError, asyncpg.PostgresConnectionError, OSError) as error:
+            self._record.terminate()  # TimeoutError is an OSError, too: what was asked may still be under way
+            raise ConnectionError(f"the record does not answer: {error}") from error
 
     async def _watch(self) -> None:
         await self._with(invariants.watch_budgets)
 
     def _state(self) -> str:
-        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with contextlib.suppress(asyncpg.PostgresError, OSError):
             rows = self.factory.rows(
                 "SELECT video_id, stage, status, attempt, worker, error FROM video_stages WHERE status <> 'done'"
             )

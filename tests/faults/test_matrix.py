@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from deploy.launch.plan import ROOT
 from tests.faults import sweep
 from tests.faults.ground import Ground
-from tests.faults.matrix import CASES, ROWS, Case
+from tests.faults.matrix import CASES, ROWS, TESTED, Case
 
 
 @pytest.mark.slow
@@ -42,11 +43,18 @@ def test_what_is_lost_half_written_or_billed_unseen_is_told() -> None:
     (run,) = sweep.play([Case(1, "forged", _forges)], rounds=1, seed=1, journal=sweep.Journal(None), say=lambda _: None)
     told = {text.split(":")[0] for text in run.broken}
     assert told == {"I1", "I4", "I5"}, run.broken
-    (head, line) = sweep.table([run])
-    assert line.split()[-5:] == ["1", "1", "1", "1", "-"]
-    assert "half files" in head
+    head, first, *_ = sweep.cells([run])
+    assert dict(zip(head[1:], first[1:], strict=True)) == {
+        "runs": "1",
+        "lost": "1",
+        "billed twice": "1",
+        "half files": "1",
+        "anything else": "0",
+        "worst recovery, s": "",
+    }
 
 
-def test_each_row_has_a_case_and_each_case_a_row_and_a_name_of_its_own() -> None:
-    assert {case.row for case in CASES} == set(ROWS)
+def test_each_row_but_the_upgrade_has_a_case_and_each_case_a_name_of_its_own() -> None:
+    assert set(ROWS) - {case.row for case in CASES} == {21}  # nobody has played a rolling upgrade yet
+    assert all((ROOT / path).exists() for paths in TESTED.values() for path in paths)
     assert len({(case.row, case.name) for case in CASES}) == len(CASES)
