@@ -22,7 +22,17 @@ from schema import flow
 from schema.errors import ConfigurationError, PermanentError, RefusedError
 from schema.events import fact as facts
 from schema.events.fact import Fact
-from schema.record.claims import AlreadyDone, Claim, Claims, CrashLoop, Held, NothingToDo, NoWork, Throttled
+from schema.record.claims import (
+    AlreadyDone,
+    Claim,
+    Claims,
+    CrashLoop,
+    FailedBefore,
+    Held,
+    NothingToDo,
+    NoWork,
+    Throttled,
+)
 from schema.record.refusals import Refusals
 from schema.telemetry import metrics, traces
 from streams import names
@@ -71,7 +81,11 @@ class StageActor:
             return await self._give_up(entry, str(error), error.hint)
         with bound_contextvars(video=event.video, stage=self._stage.name):
             answer = await self._claims.claim(
-                event.video, self._stage, entry=f"{entry.stream}/{entry.id}", delayed=entry.retries > 0
+                event.video,
+                self._stage,
+                entry=f"{entry.stream}/{entry.id}",
+                delayed=entry.retries > 0,
+                again=entry.deliveries > 1,
             )
             if isinstance(answer, Claim):
                 span = traces.span(
@@ -92,6 +106,9 @@ class StageActor:
             case AlreadyDone(fact=fact, wanted=wanted):
                 _log.info("stage.already_done", published_again=wanted)
                 publications = (self._publication(fact),) if wanted else ()
+            case FailedBefore(fact=fact):
+                _log.info("stage.failed_before", reason=fact.reason)
+                publications = (self._ending(fact), *await self._give_up(entry, fact.reason, ""))
             case Held(worker=worker, same_entry=True, lease_left_s=left_s):
                 raise ReturnTo(worker, idle_s=max(0.0, self._lease_s - left_s))
             case Held(worker=worker):

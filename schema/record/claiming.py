@@ -68,10 +68,20 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class AlreadyDone(msgspec.Struct, frozen=True):
-    """The stage is done; `fact` says so again, and is wanted only when a stage that waits for it is not done."""
+    """The stage is done; `fact` says so again.
+
+    It is wanted only when a stage that waits for it is not done. What the last stage says is wanted where this very
+    entry comes again: whoever worked on it may have died before he said it.
+    """
 
     fact: Fact
     wanted: bool
+
+
+class FailedBefore(msgspec.Struct, frozen=True):
+    """This very entry has failed its video, and comes again: whoever worked on it may have died before he said it."""
+
+    fact: Fact
 
 
 class NothingToDo(msgspec.Struct, frozen=True):
@@ -93,7 +103,7 @@ class Throttled(msgspec.Struct, frozen=True):
     jobs: int
 
 
-NoWork = Throttled | Held | AlreadyDone | NothingToDo | CrashLoop
+NoWork = Throttled | Held | AlreadyDone | FailedBefore | NothingToDo | CrashLoop
 Answer = Claim | NoWork
 
 
@@ -109,12 +119,16 @@ class Worker(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """One entry's wish: `delayed` when it comes from the lane of retries, `claim_id` the token of this very call."""
+    """One entry's wish: `delayed` when it comes from the lane of retries, `claim_id` the token of this very call.
+
+    `again` when it was delivered before, without an end.
+    """
 
     video: str
     stage: flow.Stage
     entry: str
     delayed: bool
+    again: bool
     claim_id: uuid.UUID
     #: Seconds since this process last found Postgres away.
     steady_for_s: float
@@ -159,7 +173,9 @@ async def _crash_loop(connection: Connection, row: asyncpg.Record, crashes: int)
 async def _not_ours(connection: Connection, row: asyncpg.Record, worker: Worker, asked: Asked) -> Answer | None:
     """Why there is no work in this entry, or None when there is."""
     if row["status"] == "done":
-        return await _done(connection, row, asked.stage)
+        return await _done(connection, row, asked)
+    if row["status"] == "failed" and _comes_again(row, asked):
+        return await _failed(connection, row)
     if row["status"] in ("failed", "dropped"):
         return NothingToDo("video has ended")
     if row["status"] == "running":
@@ -175,14 +191,32 @@ async def _not_ours(connection: Connection, row: asyncpg.Record, worker: Worker,
     return await _throttled(connection, worker, asked.stage) if asked.stage.throttled else None
 
 
-async def _done(connection: Connection, row: asyncpg.Record, stage: flow.Stage) -> AlreadyDone:
+def _comes_again(row: asyncpg.Record, asked: Asked) -> bool:
+    """Whether this is the entry that the last attempt worked on; one whose end was told is never delivered again.
+
+    Save where a group was made anew, which delivers all of its stream for the first time.
+    """
+    return asked.again and bool(row["entry"] == asked.entry)
+
+
+async def _failed(connection: Connection, row: asyncpg.Record) -> FailedBefore:
+    said = await connection.fetchrow("SELECT ended_at, reason FROM video_queue WHERE id = $1", row["video_id"])
+    assert said is not None  # noqa: S101 - its stage refers to it
+    key = (row["video_id"], row["stage"], row["attempt"])
+    at, reason = said["ended_at"] or row["ended_at"], said["reason"] or row["error"] or ""
+    return FailedBefore(attempts.said(flow.FAILED_FACT, key, at, trace=row["traceparent"], reason=reason))
+
+
+async def _done(connection: Connection, row: asyncpg.Record, asked: Asked) -> AlreadyDone:
+    stage = asked.stage
     waiting = [other.name for other in flow.dependents(stage)]
-    wanted = await connection.fetchval(
+    count = await connection.fetchval(
         "SELECT count(*) FROM video_stages WHERE video_id = $1 AND stage = ANY($2) AND status <> 'done'",
         *(row["video_id"], waiting),
     )
+    wanted = count > 0 or (stage == flow.LAST and _comes_again(row, asked))
     key = (row["video_id"], stage.name, row["attempt"])
-    return AlreadyDone(attempts.said(stage.fact, key, row["ended_at"], trace=row["traceparent"]), wanted=wanted > 0)
+    return AlreadyDone(attempts.said(stage.fact, key, row["ended_at"], trace=row["traceparent"]), wanted=wanted)
 
 
 async def _throttled(connection: Connection, worker: Worker, stage: flow.Stage) -> Throttled | None:

@@ -22,6 +22,7 @@ from schema.record.claiming import (
     Asked,
     Claim,
     CrashLoop,
+    FailedBefore,
     Held,
     NothingToDo,
     NoWork,
@@ -31,7 +32,10 @@ from schema.record.claiming import (
 )
 from schema.record.postgres import Connection, Postgres, storable
 
-__all__ = ["AlreadyDone", "Answer", "Claim", "Claims", "CrashLoop", "Held", "NoWork", "NothingToDo", "Throttled"]
+__all__ = (
+    *("AlreadyDone", "Answer", "Claim", "Claims", "CrashLoop", "FailedBefore", "Held", "NoWork", "NothingToDo"),
+    "Throttled",
+)
 
 
 def _key(claim: Claim) -> Key:
@@ -59,13 +63,16 @@ class Claims:
         self._postgres = postgres
         self._worker = Worker(name=worker, host=host, lease_s=lease_s, max_crashes=max_crashes, surely_dead=surely_dead)
 
-    async def claim(self, video: str, stage: flow.Stage, *, entry: str, delayed: bool) -> Answer:
-        """Ask for the work that an entry speaks of; `delayed` when it comes from the lane of retries."""
+    async def claim(self, video: str, stage: flow.Stage, *, entry: str, delayed: bool, again: bool = False) -> Answer:
+        """Ask for the work that an entry speaks of.
+
+        `delayed` when it comes from the lane of retries, `again` when it was delivered before and found no end.
+        """
         claim_id = uuid.uuid4()
 
         async def work(connection: Connection) -> Answer:
             steady_for_s = self._postgres.steady_for_s()
-            asked = Asked(video, stage, entry, delayed, claim_id, steady_for_s)
+            asked = Asked(video, stage, entry, delayed, again, claim_id, steady_for_s)
             return await begin(connection, self._worker, asked)
 
         return await self._postgres.run(work)
