@@ -5,13 +5,14 @@ name only when it is whole, and what is encoded of it lies in parts that outlive
 group of pictures; the next attempt goes on from there. Asked instead of killed, it would go on for the frame that it
 is at, which on a busy machine takes longer than a halt may. It speaks in JSON lines: progress, then one result or one
 error, and between them what its card does. It hears lines, too; one that it does not read is lost with it and delays
-nobody.
+nobody. It decodes files of strangers, so it is told no key, no token and no way to a server.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable
@@ -22,6 +23,7 @@ import msgspec
 from actors.rendering.order import Problem
 from actors.task import Task
 from schema.errors import PermanentError, RetryableError
+from schema.settings.environment import without_secrets
 
 Result = TypeVar("Result")
 _CHECK_S = 0.02
@@ -63,7 +65,11 @@ async def run(
     path = task.scratch / f"{verb}.json"
     path.write_bytes(msgspec.json.encode(order))
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "actors.rendering", verb, str(path), stdin=PIPE, stdout=PIPE, limit=_LINE_BYTES
+        *(sys.executable, "-m", "actors.rendering", verb, str(path)),
+        env=without_secrets(os.environ),
+        stdin=PIPE,
+        stdout=PIPE,
+        limit=_LINE_BYTES,
     )
     listening = asyncio.create_task(_listen(child, task, hears))
     telling = asyncio.create_task(_tell(child, tells)) if tells is not None else None

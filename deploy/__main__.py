@@ -101,6 +101,7 @@ app.command()(doctor.doctor)
 app.command()(completion.completion)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)
 app.command("bench", context_settings=_PASS_ON)(proof.run_bench)
+app.command("faults", context_settings=_PASS_ON)(proof.run_faults)
 
 
 def main() -> int:

@@ -63,6 +63,7 @@ class Artifacts:
             fill(part)
             if self._local:
                 Path(part).replace(target)
+                Path(part).unlink(missing_ok=True)  # two names of one file: renaming one to the other does nothing
             else:
                 self._fs.mv(part, target)
         except OSError as error:

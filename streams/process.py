@@ -26,7 +26,7 @@ from schema.modes import Bundle
 from schema.record.gate import GateRecord
 from schema.record.postgres import Postgres
 from schema.record.standing import modes_of
-from schema.settings.environment import Settings, read
+from schema.settings.environment import Settings, read, secrets
 from schema.telemetry import logs, metrics, traces
 from streams import names
 from streams.control import GateKeeper
@@ -128,7 +128,9 @@ def main(name: str, run: Callable[[Process], Awaitable[None]], *, says_ready: bo
     """
     logs.configure(name)
     try:
-        process = Process(name, read())
+        settings = read()
+        logs.hide(secrets(settings))
+        process = Process(name, settings)
         asyncio.run(_until_told(process, run, says_ready=says_ready))
     except PipelineError as error:
         say(error)
@@ -138,7 +140,7 @@ def main(name: str, run: Callable[[Process], Awaitable[None]], *, says_ready: bo
 
 def say(error: PipelineError) -> None:
     """One clear line for a person."""
-    print(f"{error}" + (f"  ({error.hint})" if error.hint else ""), file=sys.stderr)  # noqa: T201 - for a person
+    print(logs.cleaned(f"{error}" + (f"  ({error.hint})" if error.hint else "")), file=sys.stderr)  # noqa: T201 - for a person
 
 
 async def _until_told(process: Process, run: Callable[[Process], Awaitable[None]], *, says_ready: bool) -> None:

@@ -17,7 +17,7 @@ import structlog
 
 from schema.errors import PipelineError
 from schema.record.refusals import Refusals
-from schema.settings.environment import read
+from schema.settings.environment import read, secrets
 from schema.telemetry import logs
 from streams import figures, hangs
 from streams.broker import Delivered, StreamsBroker
@@ -42,7 +42,9 @@ def main(
     """
     logs.configure(name)
     try:
-        process = Process(name, read())
+        settings = read()
+        logs.hide(secrets(settings))
+        process = Process(name, settings)
         loop_thread = LoopThread()
         loop_thread.loop.set_default_executor(hangs.CountingExecutor(thread_name_prefix="work"))
         loop_thread.start()

@@ -19,6 +19,7 @@ from typing import TypeAlias
 
 import asyncpg
 import certifi
+import msgspec
 import pytest
 
 from deploy.launch import postgres, probes, valkey
@@ -35,6 +36,10 @@ _MEMORY = "/dev/shm"  # noqa: S108 - a folder with a random name is made in it
 _ROOM_BYTES = 2 * 1024**3
 #: Takes a statement to the session's Postgres.
 Sql: TypeAlias = Callable[[str], None]
+#: With it a test comes to a Valkey as the factory's processes do; without, as a person.
+ACTOR_PASSWORD = "of-this-session"  # noqa: S105 - it opens nothing but a test's own server
+#: Who may have a server of the tests fail over, which ours let nobody do.
+SURGEON = "surgeon"
 
 
 @pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
@@ -69,7 +74,14 @@ def servers_dir() -> Iterator[Path]:
 def valkey_port(servers_dir: Path) -> Iterator[int]:
     """The session's Valkey."""
     port = free_ports()
-    with running(valkey.valkey(servers_dir / "valkey", port), servers_dir / "valkey.log"):
+    server = valkey.valkey(servers_dir / "valkey", port, actor_password=ACTOR_PASSWORD)
+
+    def prepare() -> None:
+        server.prepare()
+        with (servers_dir / "valkey/users.acl").open("a") as users:
+            users.write(f"user {SURGEON} on nopass +replicaof\n")
+
+    with running(msgspec.structs.replace(server, prepare=prepare), servers_dir / "valkey.log"):
         yield port
 
 

@@ -30,7 +30,7 @@ from schema.settings import environment
 _PREDECESSOR_S = 15.0
 _WRAPPER = """#!/bin/sh
 # redis-cli that finds the factory's Redis; made anew by `ytempire env`
-{command} "$@"
+{exports}exec {command} "$@"
 """
 
 
@@ -136,16 +136,24 @@ def _embedded_tools() -> Path | None:
 
 
 def _redis_cli_wrapper(folder: Path, url: str) -> Path:
-    """Write a `redis-cli` that knows where the server is: the installed one, else ours."""
-    command = shlex.join(
-        ["exec", "env", f"PYTHONPATH={ROOT}", sys.executable, "-m", "deploy.commands.redis_cli", "-u", url]
-    )
+    """Write a `redis-cli` that knows where the server is: the installed one, else ours.
+
+    A password is in the file, which nobody else can read, and not on the command line, which everybody can.
+    """
+    parts = urlsplit(url)
+    bare = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    options = ["-u", bare, *(["--user", unquote(parts.username)] if parts.username else [])]
+    command = [sys.executable, "-m", "deploy.commands.redis_cli", *options]
+    exports = {"PYTHONPATH": str(ROOT)}
     if (installed := _installed_redis_cli(folder)) is not None:
-        command = shlex.join(["exec", str(installed), "-u", url])
+        command, exports = [str(installed), *options], {}
+    if parts.password:
+        exports["REDISCLI_AUTH"] = unquote(parts.password)
     folder.mkdir(parents=True, exist_ok=True)
     part = folder / f"redis-cli.{os.getpid()}"
-    part.write_text(_WRAPPER.format(command=command), encoding="utf-8")
-    part.chmod(0o755)
+    part.touch(mode=0o700)
+    lines = "".join(f"export {name}={shlex.quote(text)}\n" for name, text in exports.items())
+    part.write_text(_WRAPPER.format(exports=lines, command=shlex.join(command)), encoding="utf-8")
     return part.replace(folder / "redis-cli")
 
 

@@ -1,4 +1,4 @@
-"""`test` and `bench`: the project's tests and its measurements, run as programs of their own."""
+"""`test`, `bench` and `faults`: the project's tests, its measurements and its faults, run as programs of their own."""
 
 from __future__ import annotations
 
@@ -27,3 +27,11 @@ def run_bench(
     """Measure the bus beside its peers, what the ledger costs a call, how soon a halt holds, or all is back."""
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
     os.execve(sys.executable, (sys.executable, "-m", "tests.bench", *(args or ())), environ)  # noqa: S606 - becomes the bench
+
+
+def run_faults(
+    args: Annotated[list[str] | None, typer.Argument(help="As `faults --help` says.", metavar="[ARGS]")] = None,
+) -> None:
+    """Break a factory of its own in many ways; exit code 1 when anything is lost or billed twice unsaid."""
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    os.execve(sys.executable, (sys.executable, "-m", "tests.faults", *(args or ())), environ)  # noqa: S606 - becomes the faults

@@ -1,8 +1,9 @@
 """redis-cli for machines without one: the same words, the same answers, over a plain socket.
 
-`python -m deploy.commands.redis_cli [-u URL | -h HOST -p PORT -n DB] [-e] [-x] [--raw | --no-raw] [COMMAND ARGS]`.
-Without a command, lines of commands are read from standard input. It knows the second protocol only, and none of the
-other modes of its model: no scans, no cluster, no line editing.
+`python -m deploy.commands.redis_cli [-u URL | -h HOST -p PORT -n DB] [--user NAME] [-e] [-x] [--raw | --no-raw]
+[COMMAND ARGS]`. A password is best in REDISCLI_AUTH: what stands on a command line, every process sees. Without a
+command, lines of commands are read from standard input. It knows the second protocol only, and none of the other modes
+of its model: no scans, no cluster, no line editing.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from deploy.commands.redis_replies import Reply, ServerError, parse, raw, shown
+from schema.settings.masking import masked
 
 _DEFAULT_URL = "redis://127.0.0.1:6379/0"
 _CONNECT_TIMEOUT_S = 5.0
@@ -33,6 +35,7 @@ class Options(msgspec.Struct):
     host: str
     port: int
     database: int
+    user: str
     password: str
     is_raw: bool
     errors_fail: bool = False
@@ -85,11 +88,13 @@ class Connection:
         self._socket = socket.create_connection((options.host, options.port), _CONNECT_TIMEOUT_S)
         self._socket.settimeout(None)  # a command may block as long as it likes
         self._file = self._socket.makefile("rb")
-        preludes = [["AUTH", options.password]] if options.password else []
+        who = [options.user] if options.user else []
+        preludes = [["AUTH", *who, options.password]] if options.password else []
         preludes += [["SELECT", str(options.database)]] if options.database else []
         for prelude in preludes:
             for reply in self.ask(prelude):
                 if isinstance(reply, ServerError):
+                    self.__exit__()
                     raise ConnectionRefusedError(f"{prelude[0]} failed: {reply.text}")
 
     def __enter__(self) -> Self:
@@ -115,12 +120,13 @@ def from_url(url: str) -> Options:
     """Where a URL says the server is; raises ValueError for another kind of URL."""
     parts = urlsplit(url)
     if parts.scheme != "redis" or not parts.hostname:
-        raise ValueError(f"got the server {url!r}, expected redis://HOST:PORT/DATABASE")
+        raise ValueError(f"got the server {masked('redis_url', url)!r}, expected redis://HOST:PORT/DATABASE")
     return Options(
         host=parts.hostname,
         port=parts.port or 6379,
         database=int(parts.path.strip("/") or 0),
-        password=unquote(parts.password or ""),
+        user=unquote(parts.username or ""),
+        password=unquote(parts.password or os.environ.get("REDISCLI_AUTH", "")),
         is_raw=not sys.stdout.isatty(),
     )
 
@@ -136,10 +142,12 @@ def _parse(words: list[str], options: Options) -> tuple[Options, list[str]]:
                 options.errors_fail = True
             case "-x":
                 options.last_from_stdin = True
-            case "-h" | "-p" | "-n" | "-a" | "-u" if words:
+            case "-h" | "-p" | "-n" | "-a" | "--pass" | "--user" | "-u" if words:
                 options = _with(options, option, words.pop(0))
             case _:
-                raise ValueError(f"there is no option {option} here; expected -h -p -n -a -u -e -x --raw --no-raw")
+                raise ValueError(
+                    f"there is no option {option} here; expected -h -p -n -a --user -u -e -x --raw --no-raw"
+                )
     return options, words
 
 
@@ -151,8 +159,10 @@ def _with(options: Options, option: str, value: str) -> Options:
             options.port = int(value)
         case "-n":
             options.database = int(value)
-        case "-a":
+        case "-a" | "--pass":
             options.password = value
+        case "--user":
+            options.user = value
         case _:
             options = from_url(value)
     return options

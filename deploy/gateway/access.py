@@ -3,7 +3,8 @@
 A page can make a browser send requests to localhost, by its own name (checked by `Host`, which a rebound name gives
 away) or across (checked by `Origin` and `Sec-Fetch-Site`, for whatever changes something). A request that came through
 a proxy counts as coming from elsewhere. Without a token set, nothing beyond this machine is served but /livez, /readyz,
-/health and the console's own empty page, on which the token can be typed.
+/health and the console's own empty page, on which the token can be typed. It stands before all routes, so one that is
+added tomorrow is guarded, too.
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ _LOOPBACK_NAMES: Final = frozenset({"localhost", "127.0.0.1", "::1"})
 _READS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _OPEN: Final = ("/livez", "/readyz", "/health", "/", "/session")
 _OPEN_BELOW: Final = "/console/"
+#: RFC 6455: against the rules.
+_POLICY: Final = 1008
 _FORWARDED: Final = ("forwarded", "x-forwarded-for", "x-real-ip")
 
 
@@ -92,6 +95,10 @@ def guarded(app: ASGIApp, access: Access) -> ASGIApp:
             if refused := access.refusal(scope["method"], scope["path"], headers, client):
                 await _answer(refused, send)
                 return
+        elif scope["type"] == ScopeType.WEBSOCKET:  # there are none here, and these rules do not know them
+            await receive()
+            await send({"type": "websocket.close", "code": _POLICY, "reason": "this gateway has no sockets"})
+            return
         await app(scope, receive, send)
 
     return serve

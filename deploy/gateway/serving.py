@@ -104,10 +104,15 @@ class _Server(uvicorn.Server):
 def application(parts: Parts) -> ASGIApp:
     """The whole of it, for a server or a test."""
     rules = access.Access(parts.settings.servers)
+    return answers.secured(_measured(access.guarded(routed(parts, rules), rules)))
+
+
+def routed(parts: Parts, rules: access.Access) -> Litestar:
+    """Every route there is, and nothing before them: who may ask has to be looked at first."""
     files: list[Path | PathLike[Any] | str] = [routes.CONSOLE]
     console = create_static_files_router(path="/console", directories=files, include_in_schema=False)
     page = create_static_files_router(path="/", directories=files, html_mode=True, include_in_schema=False)
-    app = Litestar(
+    return Litestar(
         [*routes.HANDLERS, *video_routes.HANDLERS, *telling.HANDLERS, console, page],
         state=State({"parts": parts, "access": rules, "health": Shared(partial(health.health, parts), _FRESH_S)}),
         exception_handlers=answers.HANDLERS,
@@ -122,7 +127,6 @@ def application(parts: Parts) -> ASGIApp:
         logging_config=None,
         debug=False,
     )
-    return answers.secured(_measured(access.guarded(app, rules)))
 
 
 def _measured(app: ASGIApp) -> ASGIApp:

@@ -5,6 +5,7 @@ A plan starts nothing; it refuses a port that is taken before anything is starte
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -36,7 +37,10 @@ class NeededPort(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Servers, processes, ports and addresses of one factory."""
+    """Servers, processes, ports and addresses of one factory; the addresses are those for people.
+
+    Processes come to a Redis of ours under a name and a password of their own, which change with each plan.
+    """
 
     servers: tuple[Program, ...]
     workers: tuple[Program, ...]
@@ -61,8 +65,11 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
     """
     data_dir = data_dir.absolute()
     servers, ports = [], []
+    redis_url = actors_redis_url = settings.redis_address
     if _ours_to_start(settings.redis_url, valkey.url(settings.redis_port), settings.redis_port):
-        servers.append(valkey.valkey(data_dir / "valkey", settings.redis_port))
+        password = secrets.token_hex(16)
+        servers.append(valkey.valkey(data_dir / "valkey", settings.redis_port, actor_password=password))
+        actors_redis_url = valkey.url(settings.redis_port, password)
         instead = f"set REDIS_URL={valkey.url(settings.redis_port)} to use the server that is there"
         ports.append(NeededPort(settings.redis_port, "YTEMPIRE_REDIS_PORT", "our Valkey", instead))
     if _ours_to_start(settings.database_url, postgres.url(settings.postgres_port), settings.postgres_port):
@@ -71,10 +78,9 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
         servers.append(postgres.postgres(data_dir / "postgres", settings.postgres_port, archive=archive))
         instead = f"set DATABASE_URL={postgres.url(settings.postgres_port)} to use the server that is there"
         ports.append(NeededPort(settings.postgres_port, "YTEMPIRE_POSTGRES_PORT", "our Postgres", instead))
-    redis_url = settings.redis_address
     database_url = settings.database_address
     environ = {
-        "REDIS_URL": redis_url,
+        "REDIS_URL": actors_redis_url,
         "DATABASE_URL": database_url,
         "YTEMPIRE_DATA_DIR": str(data_dir),
         "YTEMPIRE_ARTIFACTS_URL": settings.artifacts_url,

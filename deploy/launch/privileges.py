@@ -1,4 +1,4 @@
-"""What a child does to itself between fork and exec: dies with its parent, and stops being root where it must.
+"""What a child does to itself between fork and exec: dies with its parent, leaves no core, gives up root.
 
 Everything here runs in the child, holds no lock and starts nothing. Both need Linux; elsewhere a child that outlives a
 killed parent has to be ended by hand, and root cannot run Postgres.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import resource
 import signal
 import sys
 from pathlib import Path
@@ -33,6 +34,11 @@ def die_with_parent(sent: signal.Signals, parent_pid: int) -> None:
         _LIBC.prctl(_PR_SET_PDEATHSIG, int(sent), 0, 0, 0)
         if os.getppid() != parent_pid:
             os._exit(1)  # it died before we asked
+
+
+def leave_no_core() -> None:
+    """A crash writes no copy of the memory, keys and all, to the disk; a handler that the system pipes to may still."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def enter_user_namespace() -> None:

@@ -43,6 +43,7 @@ class Program(msgspec.Struct, frozen=True, kw_only=True):
 
         def in_child() -> None:
             self.become()
+            privileges.leave_no_core()
             privileges.die_with_parent(self.orphan_signal, parent_pid)
 
         return in_child

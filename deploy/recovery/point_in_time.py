@@ -74,8 +74,9 @@ def make(root: Path, data_dir: Path, database_url: str, say: Say, *, clock: Cloc
     with backups.alone(root):
         with backups.part(root, target) as folder:
             run(
-                *(tool("pg_basebackup", found.major), f"--dbname={database_url}", f"--pgdata={folder}"),
+                *(tool("pg_basebackup", found.major), f"--pgdata={folder}"),
                 *("--format=tar", "--gzip", "--wal-method=fetch", "--checkpoint=fast", "--no-manifest"),
+                database_url=database_url,
             )
             piece = backups.piece_of(folder / BASE, folder)
             manifest = Manifest(

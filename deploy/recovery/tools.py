@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
+from urllib.parse import parse_qsl, unquote, urlencode, urlsplit
 
 from deploy.launch.postgres import tools_folder
 from schema.errors import ConfigurationError, PipelineError
@@ -48,13 +49,22 @@ def tool(name: str, server_major: int) -> Path:
     )
 
 
-def run(*command: str | Path) -> str:
-    """Run a program to its end; returns what it printed. Raises ToolError with what it complained of."""
+def run(*command: str | Path, database_url: str = "") -> str:
+    """Run a program to its end, on this database if one is named; returns what it printed.
+
+    A password travels in the environment, which other users of this machine cannot read as they can a command line.
+
+    Raises ToolError with what it complained of.
+    """
     words = [str(word) for word in command]
+    secret: dict[str, str] = {}
+    if database_url:
+        bare, secret = _apart(database_url)
+        words.insert(1, f"--dbname={bare}")
     try:
         done = subprocess.run(
             words,
-            env={**os.environ, "LC_ALL": "C"},
+            env={**os.environ, "LC_ALL": "C", **secret},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -70,6 +80,19 @@ def run(*command: str | Path) -> str:
             hint=_hint(done.returncode),
         )
     return done.stdout
+
+
+def _apart(database_url: str) -> tuple[str, dict[str, str]]:
+    """An address without its password, and the password as Postgres' programs take it from their environment."""
+    parts = urlsplit(database_url)
+    query = parse_qsl(parts.query, keep_blank_values=True)
+    passwords = [text for name, text in query if name == "password"]
+    rest = urlencode([(name, text) for name, text in query if name != "password"])
+    user, _, password = parts.netloc.rpartition("@")[0].partition(":")
+    host = parts.netloc.rpartition("@")[2]
+    bare = parts._replace(netloc=f"{user}@{host}" if user else host, query=rest).geturl()
+    found = [*passwords, *([unquote(password)] if password else [])]
+    return bare, {"PGPASSWORD": found[0]} if found else {}
 
 
 def _folders() -> Iterator[Path]:

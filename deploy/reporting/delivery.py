@@ -20,6 +20,8 @@ from schema.errors import ConfigurationError
 #: An address may hold commas and no blanks; a new one begins with its scheme.
 _BETWEEN: Final = re.compile(r"[\s,]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _SHOWN_CHARS: Final = 300
+#: Shorter parts of an address are words, and no tokens.
+_SECRET_MIN_CHARS: Final = 8
 Kind = Literal["failure", "warning", "success", "info"]
 _KINDS: Final[dict[str, Kind]] = {"critical": "failure", "warning": "warning", "normal": "success"}
 
@@ -50,7 +52,7 @@ def targets(addresses: str) -> tuple[Target, ...]:
         return ()
     import apprise  # noqa: PLC0415 - half a second, and most processes tell nobody anything
 
-    found = []
+    found: list[Target] = []
     for number, url in enumerate(urls, start=1):
         there = apprise.Apprise()
         if not there.add(url):
@@ -59,8 +61,17 @@ def targets(addresses: str) -> tuple[Target, ...]:
                 hint="such as mailto://user:password@example.org, or json://127.0.0.1:9000/alerts",
             )
         digest = hashlib.sha256(url.encode()).hexdigest()[:16]
-        found.append(Target(url, digest, str(there[0].url(privacy=True)).partition("?")[0]))  # type: ignore[no-untyped-call]
+        shown = _shown(str(there[0].url(privacy=True)))  # type: ignore[no-untyped-call]
+        again = f" (address {number})" if shown in {target.shown for target in found} else ""
+        found.append(Target(url, digest, shown + again))
     return tuple(found)
+
+
+def _shown(masked: str) -> str:
+    """The scheme and the host: apprise masks the tokens that it knows of, and in a webhook's path there is one, too."""
+    scheme, _, rest = masked.partition("://")
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host}{slash}{'...' if path.strip('/') else ''}"
 
 
 def deliver(
@@ -89,6 +100,13 @@ def _told(target: Target, title: str, body: str, kind: Kind) -> str | None:
             if there.notify(title=title, body=body, notify_type=apprise.NotifyType(kind)):
                 return None
         except Exception as error:  # noqa: BLE001 - a hundred plug-ins of others: none may end who tells
-            return f"{type(error).__name__}: {error}"[:_SHOWN_CHARS]
+            return f"{type(error).__name__} of its own"  # its words may hold the address
         words = [line for line in said.getvalue().splitlines() if line.strip()]
-    return (words[0] if words else "it did not take it")[:_SHOWN_CHARS]
+    return _without_its_address(words[0] if words else "it did not take it", target)[:_SHOWN_CHARS]
+
+
+def _without_its_address(words: str, target: Target) -> str:
+    for part in (target.url, *re.split(r"[/?#&=@]+", target.url.partition("://")[2])[1:]):
+        if len(part) >= _SECRET_MIN_CHARS:
+            words = words.replace(part, "...")
+    return words

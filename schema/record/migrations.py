@@ -1,6 +1,7 @@
 """Plain numbered SQL files, each applied once, in order, under one lock, by whichever process is up first.
 
-A file that was applied and has changed since is refused: what a database holds must be what the code says.
+A file that was applied and has changed since is refused: what a database holds must be what the code says. A process
+whose user may only read the list finds out that nothing is missing, and is told who can help where something is.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ from schema.errors import ConfigurationError
 #: Any number that no other program uses: the key of the advisory lock.
 _LOCK = 0x59_54_45_4D
 _FOLDER = files("schema.record") / "sql"
+_LIST = """
+    CREATE TABLE IF NOT EXISTS schema_migrations (
+        number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,
+        applied_at timestamptz NOT NULL DEFAULT now())"""
 
 
 class Migration(msgspec.Struct, frozen=True):
@@ -55,10 +60,20 @@ async def migrate(database_url: str) -> int:
 
 
 async def _apply_missing(connection: asyncpg.Connection[asyncpg.Record]) -> int:
-    await connection.execute("""
-        CREATE TABLE IF NOT EXISTS schema_migrations (
-            number integer PRIMARY KEY, name text NOT NULL, sha256 text NOT NULL,
-            applied_at timestamptz NOT NULL DEFAULT now())""")
+    try:
+        return await _apply(connection)
+    except asyncpg.InsufficientPrivilegeError as error:
+        user = await connection.fetchval("SELECT session_user")
+        raise ConfigurationError(
+            f"the database lacks migrations, which the user {user} may not apply: {error}",
+            hint="start one process as the owner first, with its address in YTEMPIRE_DATABASE_DIRECT_URL",
+        ) from error
+
+
+async def _apply(connection: asyncpg.Connection[asyncpg.Record]) -> int:
+    # asked first: IF NOT EXISTS still wants the right to make it
+    if not await connection.fetchval("SELECT to_regclass('public.schema_migrations') IS NOT NULL"):
+        await connection.execute(_LIST)
     rows = await connection.fetch("SELECT number, name, sha256 FROM schema_migrations")
     known, applied = migrations(), {row["number"]: row for row in rows}
     for number in sorted(set(applied) - {migration.number for migration in known}):

@@ -31,6 +31,7 @@ _UNPREFIXED = {
     "google_api_key": "GOOGLE_API_KEY",
     "google_application_credentials": "GOOGLE_APPLICATION_CREDENTIALS",
 }
+_WAYS_IN = {"redis_url", "database_url", "database_direct_url", "google_application_credentials"}
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +82,24 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
             groups.setdefault(variable.group, {})[variable.field] = value
             _check(variable, value)
     return msgspec.convert(groups, Settings, strict=False)
+
+
+def secrets(settings: Settings) -> frozenset[str]:
+    """What must be in no line that is written: keys, the token, whole addresses of alerts, passwords in addresses."""
+    found = set()
+    for one in variables():
+        value = getattr(getattr(settings, one.group), one.field)
+        if one.field in SECRETS:
+            found.update(str(value).split())
+        elif isinstance(value, str) and "@" in value:
+            found.add(value.partition("://")[2].rpartition("@")[0].partition(":")[2])
+    return frozenset(text for text in found if text)
+
+
+def without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """An environment for a child that needs no keys and no servers, such as one that decodes files of strangers."""
+    kept_back = {one.name for one in variables() if one.field in SECRETS | _WAYS_IN}
+    return {name: value for name, value in environ.items() if name not in kept_back and not name.startswith("PG")}
 
 
 def _check(variable: Variable, value: str) -> None:

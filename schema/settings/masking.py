@@ -1,12 +1,14 @@
 """Which settings nobody is shown, and how they are shown to everybody: in a repr, in a complaint, over HTTP.
 
+An address loses its password wherever it stands, also where it cannot be parsed: what is hidden is rather too much.
+
 One list for all of them. What copies values out of a struct, such as `msgspec.to_builtins`, does not come by here.
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -16,6 +18,12 @@ SECRETS: Final = frozenset(
     {"openai_api_key", "pexels_api_key", "elevenlabs_api_key", "google_api_key", "gateway_token", "alerts_to"}
 )
 
+_PASSWORDS: Final = (
+    # up to the last @: a password may hold any sign, those that end a host included
+    (re.compile(r"(://[^:@/?#]*):.+@", re.DOTALL), rf"\1:{MASK}@"),
+    (re.compile(r"([?&][^=&]*(?:passw|secret|token|key)[^=&]*=)[^&]+", re.IGNORECASE), rf"\1{MASK}"),
+)
+
 
 def masked(field: str, value: object) -> object:
     """The value as it may be shown: a secret as ***, an address without its password."""
@@ -23,11 +31,9 @@ def masked(field: str, value: object) -> object:
         return MASK if value else ""
     if not isinstance(value, str) or "://" not in value:
         return value
-    try:
-        password = urlsplit(value).password
-    except ValueError:  # no address that anybody could use; whatever it is, it may hold one
-        return MASK
-    return value.replace(f":{password}@", f":{MASK}@") if password else value
+    for pattern, instead in _PASSWORDS:
+        value = pattern.sub(instead, value)
+    return value
 
 
 class Masked(msgspec.Struct, frozen=True, kw_only=True):

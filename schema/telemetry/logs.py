@@ -2,8 +2,9 @@
 
 `structlog.get_logger()` is all that code needs; ids bound with `structlog.contextvars.bind_contextvars` are on every
 line until they are unbound, and what libraries say at warning or above comes out in the same form. Values under a
-secret-sounding name and whatever looks like a credential are masked, exceptions included. Masking goes by name and
-shape: a secret that looks like ordinary text, under an innocent name, is not recognised.
+secret-sounding name and whatever looks like a credential are masked, exceptions included, and so is each secret that
+`hide` was told, wherever it stands. What nobody told it goes by name and shape alone: a stranger's secret that looks
+like ordinary text, under an innocent name, is not recognised.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import logging
 import re
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import Any
 
@@ -47,6 +48,10 @@ _CREDENTIALS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"\b(?:sk|pk|xi|ghp|AIza)[-_]?[\w-]{16,}"), MASK),
 )
 
+#: Of this process's settings.
+_hidden: set[str] = set()
+_SECRET_MIN_CHARS = 6
+
 
 def configure(process: str, *, json: bool | None = None) -> None:
     """Send the log lines of this process to standard output; `process` is its name in the Procfile.
@@ -76,6 +81,11 @@ def configure(process: str, *, json: bool | None = None) -> None:
     _route_libraries(shared, final)
     sys.excepthook = _log_crash
     threading.excepthook = _log_thread_crash
+
+
+def hide(secrets: Iterable[str]) -> None:
+    """Mask these very texts from now on; what is too short to be a secret would only make lines unreadable."""
+    _hidden.update(secret for secret in secrets if len(secret) >= _SECRET_MIN_CHARS)
 
 
 def mask(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
@@ -120,10 +130,13 @@ def _masked(name: object, value: object, depth: int) -> object:
         return [_masked(name, inner, depth - 1) for inner in value]
     if isinstance(value, bytes):
         value = value.decode(errors="replace")
-    return _without_credentials(value if isinstance(value, str) else repr(value))
+    return cleaned(value if isinstance(value, str) else repr(value))
 
 
-def _without_credentials(text: str) -> str:
+def cleaned(text: str) -> str:
+    """A line for a person, with its secrets masked."""
+    for secret in _hidden:
+        text = text.replace(secret, MASK)
     for pattern, instead in _CREDENTIALS:
         text = pattern.sub(instead, text)
     return text

@@ -12,11 +12,13 @@ import msgspec
 import redis
 
 from deploy.launch import valkey
+from deploy.launch.bus_users import ACTOR
 from deploy.launch.program import Program
 from streams.transport.in_memory import InMemoryTransport
 from streams.transport.in_memory_server import InMemoryServer
 from streams.transport.over_redis import RedisTransport
 from streams.transport.port import Transport
+from tests.conftest import ACTOR_PASSWORD
 
 LEASE_S = 0.4
 BLOCK_S = 0.3
@@ -78,10 +80,13 @@ class MemoryBus:
 
 
 class ServerBus:
-    """A real server; its leases are its own clock's, so time goes by as it does."""
+    """A real server; its leases are its own clock's, so time goes by as it does.
+
+    The transports have the rights of the factory's processes, and no others.
+    """
 
     def __init__(self, url: str) -> None:
-        self._url = url
+        self._url = url.replace("//", f"//{ACTOR}:{ACTOR_PASSWORD}@")
         self._client = redis.Redis.from_url(url)
         self._made: list[RedisTransport] = []
 
@@ -113,5 +118,5 @@ def debians_redis(folder: Path, port: int) -> Program | None:
     """A redis-server from PATH, with the options of our Valkey; None where there is none."""
     if (found := shutil.which("redis-server")) is None:
         return None
-    ours = valkey.valkey(folder, port)
+    ours = valkey.valkey(folder, port, actor_password=ACTOR_PASSWORD)
     return msgspec.structs.replace(ours, name="redis-server", argv=(found, *ours.argv[1:]))

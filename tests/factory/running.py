@@ -173,6 +173,13 @@ class Factory:
             == b"+OK\r\n"
         )
 
+    def redis(self, *command: str | bytes) -> None:
+        """Say something to Redis, as an operator might; any command."""
+        words = [word.encode() if isinstance(word, str) else word for word in command]
+        said = b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+        answer = asyncio.run(probes.ask(self.redis_port, said, until=lambda said: said.endswith(b"\n")))
+        assert not answer.startswith(b"-"), answer
+
     def rows(self, sql: str, *arguments: object) -> list[tuple[object, ...]]:
         """Ask the record."""
 

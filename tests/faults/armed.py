@@ -1,9 +1,10 @@
-"""`python -m tests.faults.armed POINT MARKER NAME`: the actor NAME, which kills itself at the POINT, once.
+"""`python -m tests.faults.armed ORDERS MODULE NAME`: the process NAME, which kills itself where it is ordered to.
 
-MARKER is a file that is made when the point is reached for the first time; whoever finds it there lives on, so the same
-line may start the actor again. At a point in the middle of a call the process only makes the file, and is killed from
-outside. A point that cannot be found is refused before anything starts. What a killed process leaves is real: nothing
-is flushed, closed or handed back.
+An order is a file `NAME.POINT` in the folder ORDERS; it may be there before the process starts, or be put there while
+it works. Whoever reaches the point first renames it to `NAME.POINT.reached` and dies, once: the same line may start the
+process again. At a point in the middle of a call the process only renames it, and is killed from outside. A point whose
+method is gone is refused before anything starts. What a killed process leaves is real: nothing is flushed, closed or
+handed back.
 """
 
 from __future__ import annotations
@@ -14,13 +15,14 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from schema.errors import PipelineError
-from tests.faults.points import Method, Point, named, resolved
+from tests.faults.points import ADAPTER, POINTS, Method, Point, named, resolved
 
-_USAGE = "usage: python -m tests.faults.armed POINT MARKER NAME"
+_USAGE = "usage: python -m tests.faults.armed ORDERS MODULE NAME"
 
 
 def arm(method: Method, point: Point, reached: Callable[[], None]) -> None:
@@ -52,41 +54,64 @@ def arm(method: Method, point: Point, reached: Callable[[], None]) -> None:
     setattr(method.owner, method.name, awaited if inspect.iscoroutinefunction(original) else called)
 
 
-def is_first(marker: Path) -> bool:
-    """Make the marker; False where it is there already, whoever made it."""
+def order(orders: Path, name: str, point: str) -> Path:
+    """Order the process `name` to die at `point`; returns what is there once it has been reached."""
+    named(point)
+    path = orders / f"{name}.{point}"
+    path.touch()
+    return reached_path(path)
+
+
+def reached_path(path: Path) -> Path:
+    """What an order becomes."""
+    return path.with_name(f"{path.name}.reached")
+
+
+def is_first(path: Path) -> bool:
+    """Take the order; False where there is none, or somebody else has taken it."""
     try:
-        os.close(os.open(marker, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-    except FileExistsError:
+        path.rename(reached_path(path))
+    except FileNotFoundError:
         return False
     return True
 
 
 def _providers(name: str) -> tuple[str, ...]:
-    """Whom this actor may ask, by its settings."""
+    """Whom this process may ask, by its settings."""
     from schema.settings.environment import read  # noqa: PLC0415 - a wrong point is told without it
     from schema.settings.providers import PAID  # noqa: PLC0415 - likewise
 
     return next((read().providers.chain(stage) for stage in PAID if stage == name), ())
 
 
-def main(point_name: str, marker: str, actor: str) -> int:
+def _obey(orders: Path, name: str) -> None:
+    """Arm every point that this process can reach; raises LookupError where an order can never be carried out."""
+    providers = _providers(name)
+    unreachable = {at for at, point in POINTS.items() if ADAPTER in point.method and not providers}
+    for path in orders.glob(f"{name}.*"):
+        wanted = path.name.removeprefix(f"{name}.").removesuffix(".reached")
+        resolved(named(wanted), providers)
+    for at, point in POINTS.items():
+        if at in unreachable:
+            continue
+
+        def reached(path: Path = orders / f"{name}.{at}", moment: str = point.moment) -> None:
+            if is_first(path) and moment != "during":
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        for method in resolved(point, providers):
+            arm(method, point, reached)
+
+
+def main(orders: str, module: str, name: str) -> int:
     """Run it; returns the exit code where it lives."""
     try:
-        point = named(point_name)
-        methods = resolved(point, _providers(actor))
+        _obey(Path(orders), name)
     except (LookupError, PipelineError) as error:
         print(error.args[0], file=sys.stderr)  # noqa: T201 - for a person
         return 2
-
-    def reached() -> None:
-        if is_first(Path(marker)) and point.moment != "during":
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    for method in methods:
-        arm(method, point, reached)
-    from actors.__main__ import main as act  # noqa: PLC0415 - only once it is armed
-
-    return act(actor)
+    code: int = import_module(f"{module}.__main__" if module in ("actors", "guardians") else module).main(name)
+    return code
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 from actors.providers.kept import answer_type
 from deploy.launch.plan import ROOT
 from schema.settings.providers import PAID
-from tests.faults.armed import arm, is_first
+from tests.faults.armed import arm, is_first, order
 from tests.faults.points import ADAPTERS, POINTS, Method, Point, named, resolved
 
 
@@ -68,11 +68,12 @@ def test_a_point_that_is_not_there_is_refused(method: str, complaint: str) -> No
 def test_a_process_that_cannot_die_as_told_does_not_start(
     point: str, actor: str, complaint: str, tmp_path: Path
 ) -> None:
-    command = (sys.executable, "-m", "tests.faults.armed", point, str(tmp_path / "marker"), actor)
+    (tmp_path / f"{actor}.{point}").touch()
+    command = (sys.executable, "-m", "tests.faults.armed", str(tmp_path), "actors", actor)
     told = subprocess.run(command, check=False, cwd=ROOT, env=dict(os.environ), capture_output=True, text=True)
     assert told.returncode == 2
     assert complaint in told.stderr
-    assert not (tmp_path / "marker").exists()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{actor}.{point}"]
 
 
 @pytest.mark.parametrize("moment", ["before", "during", "after"])
@@ -100,5 +101,8 @@ def test_an_armed_adapter_still_says_what_it_returns(monkeypatch: pytest.MonkeyP
     assert answer_type(adapter) == before
 
 
-def test_the_marker_is_made_once(tmp_path: Path) -> None:
-    assert [is_first(tmp_path / "marker") for _ in range(3)] == [True, False, False]
+def test_an_order_is_carried_out_once(tmp_path: Path) -> None:
+    assert not is_first(tmp_path / "audio.before_ack")
+    reached = order(tmp_path, "audio", "before_ack")
+    assert [is_first(tmp_path / "audio.before_ack") for _ in range(3)] == [True, False, False]
+    assert reached.exists()

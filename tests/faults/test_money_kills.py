@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes.faults import Fault
 from tests.fakes.running import Fakes
+from tests.faults.armed import order
 from tests.faults.conftest import Places
 from tests.faults.points import ADAPTERS, POINTS
 from tests.faults.workplace import STAGE_OF, Workplace
@@ -52,8 +53,8 @@ class Story(msgspec.Struct, frozen=True):
 
 async def _dies_at(place: Workplace, point: str) -> list[str]:
     """Let a process begin, and die there; returns what was broken meanwhile."""
-    marker = place.folder / "reached"
-    process = await place.start("tests.faults.armed", point, str(marker))
+    marker = order(place.folder, place.stage.name, point)
+    process = await place.start("tests.faults.armed", str(place.folder), "actors")
 
     def reached_in_call() -> bool:
         assert not process.has_ended, process.said()

@@ -28,6 +28,7 @@ from actors.providers import outcomes, permission
 from actors.providers.audio import alignment
 from actors.providers.outcomes import Who
 from actors.providers.ports import Answer, Resend, SpeechOrder, Utterance
+from actors.providers.weighing import SPEECH_MAX_BYTES, at_most
 from schema.documents import Word
 from schema.errors import BilledError, ConfigurationError, PermanentError, PipelineError
 from schema.money.reservation import Reservation
@@ -123,7 +124,7 @@ class ElevenLabs:
             "additional_headers": {"X-Client-Request-Id": str(reservation.id)},
         }
         # the client takes one figure for all time-outs from its options and else hands None on: the HTTP client's hold
-        async with _Bounded(timeout=timeout, follow_redirects=False) as http:
+        async with _Bounded(timeout=timeout, follow_redirects=False, event_hooks=at_most(SPEECH_MAX_BYTES)) as http:
             client = AsyncElevenLabs(
                 api_key=settings.elevenlabs_api_key, base_url=settings.elevenlabs_base_url, httpx_client=http
             )

@@ -36,6 +36,7 @@ from actors.providers.audio import alignment
 from actors.providers.audio.reading import caption_words
 from actors.providers.outcomes import Who
 from actors.providers.ports import Answer, Resend, SpeechOrder, Utterance
+from actors.providers.weighing import SPEECH_MAX_BYTES
 from schema.errors import BilledError, ConfigurationError, PermanentError, PipelineError
 from schema.money.reservation import Reservation
 from schema.settings.providers import Providers
@@ -178,7 +179,7 @@ class Google:
 
 
 class _Bounded(HTTPAdapter):
-    """Reads each answer within one time limit: the client's own ends at every byte that still drips in."""
+    """Reads each answer within one time limit and up to one size: the client's own limit ends at every byte."""
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(max_retries=0)
@@ -187,12 +188,16 @@ class _Bounded(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - as its parent
         end_s = time.monotonic() + self._limit_s
         response = super().send(request, *args, **options)
-        parts = []
+        parts, size_bytes = [], 0
         while part := response.raw.read1(1 << 16, decode_content=True):
             parts.append(part)
+            size_bytes += len(part)
             if time.monotonic() > end_s:
                 response.close()
                 raise requests.exceptions.ReadTimeout
+            if size_bytes > SPEECH_MAX_BYTES:
+                response.close()
+                raise requests.exceptions.ConnectionError(f"the answer weighs more than {SPEECH_MAX_BYTES} bytes")
         response._content = b"".join(parts)  # noqa: SLF001 - what requests itself would set
         return response
 

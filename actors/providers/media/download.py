@@ -32,7 +32,10 @@ Resolve = Callable[[str, int], Awaitable[list[str]]]
 
 _MOST_REDIRECTS = 3
 _HEAD_BYTES = 16
-_TRANSLATED = (ipaddress.ip_network("64:ff9b::/96"), ipaddress.ip_network("64:ff9b:1::/48"))
+#: All that IPv6 has given out to the internet so far; the rest is local, historic or nobody's yet.
+_GLOBAL = ipaddress.ip_network("2000::/3")
+#: What Python 3.11 takes for public: for documents, and relays of 6to4.
+_NOWHERE = (ipaddress.ip_network("3fff::/20"), ipaddress.ip_network("192.88.99.0/24"))
 _WHO = Who("the file server", "", "the address", ())
 
 
@@ -165,11 +168,13 @@ def is_public(address: str) -> bool:
     except ValueError:
         return False
     if isinstance(ip, ipaddress.IPv6Address):
-        if any(ip in network for network in _TRANSLATED):
-            return False
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
         if inner is not None:
             return is_public(str(inner))
+        if ip not in _GLOBAL:
+            return False
+    if any(ip in network for network in _NOWHERE):
+        return False
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
 
 

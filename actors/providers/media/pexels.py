@@ -17,6 +17,7 @@ import msgspec
 from actors.providers import outcomes, permission
 from actors.providers.outcomes import Who
 from actors.providers.ports import Answer, Hit, Hits, Rendition, Resend, SearchOrder
+from actors.providers.weighing import TEXT_MAX_BYTES, at_most
 from schema.clock import Clock, SystemClock
 from schema.errors import BilledError, ConfigurationError, PipelineError, RateLimitedError
 from schema.money.reservation import Reservation
@@ -116,7 +117,9 @@ class Pexels:
     async def _send(self, order: SearchOrder, reservation: Reservation) -> httpx.Response:
         settings = self._settings
         timeout = httpx.Timeout(settings.search_timeout_s, connect=settings.connect_timeout_s)
-        async with httpx.AsyncClient(timeout=timeout, follow_redirects=False) as client:
+        async with httpx.AsyncClient(
+            timeout=timeout, follow_redirects=False, event_hooks=at_most(TEXT_MAX_BYTES)
+        ) as client:
             return await client.get(
                 settings.pexels_base_url.rstrip("/") + _PATHS[order.kind],
                 params={

@@ -18,6 +18,10 @@ _SMALLEST_SIDE = 640
 #: More pixels than this are refused before they are decoded: they would fill the memory.
 _LARGEST_PIXELS = 100_000_000
 _JPEG_QUALITY = 92
+#: By its bytes, whatever its name: some of what Pillow knows besides starts programs, as EPS does.
+_FORMATS = ("JPEG", "PNG", "WEBP")
+#: Rows that are scaled at once.
+_ROWS = 256
 
 _log = structlog.get_logger(__name__)
 
@@ -42,7 +46,10 @@ def plain_copy(path: Path, target: Path, width: int, height: int) -> Path | None
 
 def _opened(path: Path) -> Image.Image:
     """Decode a picture, upright and plain; `ValueError` says what does not fit, other errors are what Pillow raises."""
-    with warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning), Image.open(path) as opened:
+    with (
+        warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
+        Image.open(path, formats=_FORMATS) as opened,
+    ):
         if opened.width * opened.height > _LARGEST_PIXELS:
             message = f"got {opened.width}x{opened.height} pixels, expected at most {_LARGEST_PIXELS} in all"
             raise ValueError(message)
@@ -61,9 +68,17 @@ def _flattened(picture: Image.Image) -> Image.Image:
         opaque.alpha_composite(picture.convert("RGBA"))
         picture = opaque
     if picture.mode.startswith("I"):  # 16 bits of grey, which Pillow would cut off and not scale
-        levels = np.asarray(picture, np.float64)
-        most = 65535 if levels.max() > 255 else 255  # noqa: PLR2004 - 8 bits
-        picture = Image.fromarray(np.clip(levels * (255 / most), 0, 255).astype(np.uint8))
+        picture = _eight_bits(picture)
     plain = picture.convert("RGB")
     plain.info.clear()
     return plain
+
+
+def _eight_bits(picture: Image.Image) -> Image.Image:
+    """Scale levels to 8 bits, some rows at a time: as floats, a picture of the largest size would take gigabytes."""
+    levels = np.asarray(picture)
+    most = 65535 if levels.max() > 255 else 255  # noqa: PLR2004 - 8 bits
+    made = np.empty(levels.shape, np.uint8)
+    for top in range(0, len(levels), _ROWS):
+        made[top : top + _ROWS] = np.clip(levels[top : top + _ROWS] * (255 / most), 0, 255)
+    return Image.fromarray(made)

@@ -22,6 +22,7 @@ from actors.providers import outcomes, permission
 from actors.providers.outcomes import Who
 from actors.providers.ports import Answer, Resend, ScriptOrder
 from actors.providers.script.prompt import SCHEMA, messages
+from actors.providers.weighing import TEXT_MAX_BYTES, at_most
 from schema.documents import Scene, Script
 from schema.errors import BilledError, PermanentError, PipelineError
 from schema.money.reservation import Reservation
@@ -129,7 +130,7 @@ class Chat:
             max_retries=0,
             timeout=Timeout(settings.script_timeout_s, connect=settings.connect_timeout_s),
             # a redirect would carry the key elsewhere
-            http_client=DefaultAsyncHttpxClient(follow_redirects=False),
+            http_client=DefaultAsyncHttpxClient(follow_redirects=False, event_hooks=at_most(TEXT_MAX_BYTES)),
         ) as client:
             raw = await client.chat.completions.with_raw_response.create(
                 model=self.model,

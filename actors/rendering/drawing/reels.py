@@ -28,6 +28,8 @@ LARGEST_SIDE: Final = 8192
 _MOST_THREADS: Final = 4
 #: Packets in a row that cannot be decoded, after which no more is hoped for.
 _MOST_ERRORS: Final = 250
+#: Some formats are lists of other files, or of addresses: a clip is one file, and of these kinds, whatever its name.
+_NOTHING_ELSE: Final = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,webm,avi,mpeg,ogg,mp3,wav,flac"}
 #: More of a clip than this is not looked at, seconds.
 _MOST_S: Final = 600.0
 
@@ -42,7 +44,7 @@ class Reel:
         """
         self.name = Path(path).name
         try:
-            self._container: InputContainer = av.open(path)
+            self._container: InputContainer = av.open(path, options=_NOTHING_ELSE)
         except (av.FFmpegError, OSError, ValueError) as error:
             hint = "expected MP4, MOV, WebM or another clip"
             raise PermanentError(f"{self.name} is not a clip that can be read: {_said(error)}", hint=hint) from error

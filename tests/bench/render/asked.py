@@ -8,7 +8,8 @@ from typing import Final
 import msgspec
 
 from schema.errors import ConfigurationError
-from tests.bench.render import page
+from tests.bench import page
+from tests.bench.render.page import BEGIN
 
 JOBS: Final = ("still", "upright", "clips")
 PARTS: Final = (*JOBS, "memory", "jitter", "captions", "loudness", "faults")
@@ -39,7 +40,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def check(self) -> None:
         """Raises ConfigurationError for what there is not."""
         if self.page:
-            page.check(Path(self.page))
+            page.check(Path(self.page), BEGIN)
         for kind, asked, there_are in (("part", self.only, PARTS), ("contestant", self.contestants, CONTESTANTS)):
             if unknown := [name for name in asked if name not in there_are]:
                 raise ConfigurationError(

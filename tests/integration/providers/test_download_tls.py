@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from actors.providers.media.download import Downloads
+from actors.providers.media.download import Downloads, _resolved, is_public
 from schema.errors import PermanentError, RetryableError
 from schema.settings.providers import Providers
 from tests.fakes import pictures
@@ -157,3 +157,54 @@ async def test_a_packed_file_is_refused(pem: Iterator[Path], tmp_path: Path) -> 
     async with serving(next(pem), reply(b"\x1f\x8b", more="Content-Encoding: gzip\r\n")) as server:
         with pytest.raises(PermanentError, match="packed"):
             await downloads().fetch(f"https://{HOST}:{server.port}/a", tmp_path / "a", kind="image")
+
+
+def left(folder: Path) -> list[Path]:
+    """What there is of a download."""
+    return list(folder.glob("a*"))
+
+
+async def test_a_size_that_is_said_and_too_large_is_not_even_read(pem: Iterator[Path], tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 99999999999\r\n\r\n"
+    async with serving(next(pem), head) as server:
+        with pytest.raises(PermanentError, match="more than 1000 bytes"):
+            await downloads(download_max_bytes=1000).fetch(
+                f"https://{HOST}:{server.port}/a", tmp_path / "a", kind="image"
+            )
+    assert left(tmp_path) == []
+
+
+async def test_a_file_that_is_shorter_than_it_said_is_none(pem: Iterator[Path], tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 5000\r\n\r\n\xff\xd8\xff"
+    async with serving(next(pem), head) as server:
+        with pytest.raises(RetryableError):
+            await downloads().fetch(f"https://{HOST}:{server.port}/a", tmp_path / "a", kind="image")
+    assert left(tmp_path) == []
+
+
+async def test_a_body_without_an_end_ends_at_the_bound(pem: Iterator[Path], tmp_path: Path) -> None:
+    head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+    body = (b"10000\r\n" + b"\xff" * 65_536 + b"\r\n") * 40  # more than is read before the bound is passed
+    async with serving(next(pem), head + body) as server:
+        with pytest.raises(PermanentError, match="more than 1000000 bytes"):
+            await downloads(download_max_bytes=1_000_000).fetch(
+                f"https://{HOST}:{server.port}/a", tmp_path / "a", kind="image"
+            )
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "where", ["https://2130706433/b", "https://[::ffff:10.0.0.1]/b", "//localhost/b", "gopher://x/"]
+)
+async def test_a_redirect_to_this_machine_in_disguise_is_refused(
+    pem: Iterator[Path], tmp_path: Path, where: str
+) -> None:
+    async def resolve(host: str, port: int) -> list[str]:
+        return ["127.0.0.1"] if host == HOST else await _resolved(host, port)
+
+    first = iter([True])
+    careful = Downloads(Providers(), resolve=resolve, allows=lambda address: next(first, False) or is_public(address))
+    async with serving(next(pem), moved(where)) as server:
+        with pytest.raises(PermanentError):
+            await careful.fetch(f"https://{HOST}:{server.port}/a", tmp_path / "a", kind="image")
+    assert len(server.asked) == 1

@@ -165,6 +165,8 @@ def test_secrets_are_named_and_not_kept(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
     monkeypatch.setenv("YTEMPIRE_GATEWAY_TOKEN", "hush")
     monkeypatch.setenv("REDIS_URL", "redis://:hush@elsewhere:6379/0")
+    monkeypatch.setenv("YTEMPIRE_DATABASE_DIRECT_URL", "postgresql://me:hush@elsewhere/db")
+    monkeypatch.setenv("YTEMPIRE_ARTIFACTS_URL", "s3://key:hush@bucket")
     monkeypatch.setenv("YTEMPIRE_MAX_CONCURRENT", "5")
     dumps.write_settings(tmp_path / "settings.env")
     text = (tmp_path / "settings.env").read_text()

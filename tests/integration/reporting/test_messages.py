@@ -158,3 +158,10 @@ def test_what_is_said_of_an_address_shows_no_password() -> None:
     failed = deliver((target,), "t", "b").failed
     assert "hunter2" not in repr(target) + str(failed)
     assert failed
+
+
+def test_a_token_in_the_path_of_a_webhook_is_shown_to_nobody_and_two_hooks_of_a_host_are_told_apart() -> None:
+    there = targets("json://127.0.0.1:1/services/T0SECRET0/B1 json://127.0.0.1:1/services/T0SECRET0/B2?token=T0SECRET1")
+    failed = deliver(there, "t", "b").failed
+    assert list(failed) == ["json://127.0.0.1:1/...", "json://127.0.0.1:1/... (address 2)"]
+    assert "SECRET" not in repr(there) + str(failed)

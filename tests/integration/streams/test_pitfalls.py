@@ -17,6 +17,7 @@ from streams.transport.over_redis import RedisTransport
 from streams.transport.port import DEAD, BusClosedError, Entry, Publication, Settlement
 from streams.transport.reading import _Sweeps
 from streams.transport.trimming import Trimming
+from tests.conftest import SURGEON
 from tests.integration.streams.cutting import CuttingProxy
 from tests.integration.streams.workers import (
     BLOCK_S,
@@ -193,19 +194,21 @@ def test_processes_that_lost_the_server_together_do_not_return_together() -> Non
     assert (sum(ones[:2]) < 0.2, 1.0 <= min(ones[6:]) <= max(ones) <= 2.0) == (True, True)
 
 
-def test_a_failover_is_waited_out(workers: Workers, server: Server, later: Later) -> None:
+def test_a_failover_is_waited_out(workers: Workers, server: Server, later: Later, valkey_url: str) -> None:
+    surgeon = redis.Redis.from_url(valkey_url.replace("//", f"//{SURGEON}:-@"))
     me = workers.transport(lease_s=60.0)
     server.xadd(STREAM, {"n": "1"})
     (entry,) = me.read(SCRIPT, 1, BLOCK_S)
     with capture_logs() as logs:
-        server.replicaof("127.0.0.1", "1")  # now it is a replica, and has lost its primary
+        surgeon.replicaof("127.0.0.1", "1")  # now it is a replica, and has lost its primary
         try:
             assert me.read(SCRIPT, 1, 0.01) == []
-            later(0.3, lambda: server.replicaof("NO", "ONE"))
+            later(0.3, lambda: surgeon.replicaof("NO", "ONE"))
             assert me.settle([Settlement(entry, (Publication("stream:scripts", {"n": "1"}),))]) == ["settled"]
         finally:
-            server.replicaof("NO", "ONE")
+            surgeon.replicaof("NO", "ONE")
     assert [line["event"] for line in logs] == ["redis.away", "redis.back"]
+    surgeon.close()
     assert (server.xpending(STREAM, "script")["pending"], server.xlen("stream:scripts")) == (0, 1)
 
 

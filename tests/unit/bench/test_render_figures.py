@@ -15,6 +15,7 @@ from actors.rendering.planning.framing import Move
 from actors.rendering.planning.plan import Plan, Shot
 from deploy.launch.plan import ROOT
 from schema.errors import ConfigurationError
+from tests.bench.page import END, check
 from tests.bench.render import captions, figures, materials, page, truth
 from tests.bench.render.asked import Options
 from tests.bench.render.bare import decoded
@@ -101,13 +102,13 @@ def test_what_there_is_not_is_named() -> None:
 
 def test_a_run_goes_between_the_marks_of_a_page(tmp_path: Path) -> None:
     path = tmp_path / "page.md"
-    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    path.write_text(f"before\n{page.BEGIN}\nold\n{END}\nafter\n")
     rows = figures.efficiency(MEASURED, "still", floor=0.78, goal=0.85)
     for _ in range(2):
         page.put(path, rows, figures.cells([MEASURED]), ["- a note"])
     text = path.read_text()
     assert text.startswith(f"before\n{page.BEGIN}\n")
-    assert text.endswith(f"{page.END}\nafter\n")
+    assert text.endswith(f"{END}\nafter\n")
     assert "old" not in text
     assert "| still: CPU of the bare encode / ours, goal | >= 0.85 | 0.8 | **missed** |" in text
     assert "| still, ours | 18.5 |" in text
@@ -118,7 +119,7 @@ def test_a_run_goes_between_the_marks_of_a_page(tmp_path: Path) -> None:
 
 
 def test_the_page_of_the_renderer_has_its_place_and_every_test_that_it_names() -> None:
-    page.check(ROOT / "docs" / "render.md")
+    check(ROOT / "docs" / "render.md", page.BEGIN)
     named = set(re.findall(r"`(test_\w+)`", (ROOT / "docs" / "render.md").read_text()))
     tests = "\n".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
     assert named

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,8 @@ def test_each_process_is_told_its_servers_its_folder_and_its_own_port(tmp_path: 
     assert [program.name for program in made.servers] == ["valkey", "postgres"]
     assert [program.environ["YTEMPIRE_METRICS_PORT"] for program in made.workers] == ["2000", "2001"]
     told = made.workers[1].environ
-    assert told["REDIS_URL"] == "redis://127.0.0.1:1001/0"
+    assert re.fullmatch(r"redis://actor:[0-9a-f]{32}@127\.0\.0\.1:1001/0", told["REDIS_URL"])
+    assert made.redis_url == "redis://127.0.0.1:1001/0"
     assert told["DATABASE_URL"] == "postgresql://ytempire@127.0.0.1:1002/ytempire"
     assert (told["YTEMPIRE_DATA_DIR"], told["PYTHONPATH"]) == (str(tmp_path / "data"), str(ROOT))
     assert told["ORT_DISABLE_TELEMETRY"] == "1", "nothing here reports to anybody"

@@ -45,6 +45,13 @@ def test_a_promoted_file_has_both_names_and_the_same_bytes(artifacts: Artifacts,
         assert path.read_bytes() == source.read_bytes()
 
 
+def test_promoting_again_what_a_killed_attempt_had_promoted_leaves_no_part_file(source: Path, tmp_path: Path) -> None:
+    store = Artifacts(str(tmp_path / "store"))
+    ref = store.put(source, "work/v/film.mp4")
+    assert store.promote(ref, "videos/v.mp4") == store.promote(ref, "videos/v.mp4")
+    assert [path.name for path in (tmp_path / "store/videos").iterdir()] == ["v.mp4"]
+
+
 def test_promoting_what_is_not_there_says_so_and_leaves_nothing(artifacts: Artifacts, source: Path) -> None:
     ref = replace(artifacts.put(source, "work/v/film.mp4"), path="work/v/other.mp4")
     with pytest.raises(ArtifactError, match=r"cannot store videos/v\.mp4"):

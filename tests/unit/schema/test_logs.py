@@ -120,6 +120,21 @@ def test_what_looks_like_a_secret_is_masked(event: dict[str, object], expected: 
         assert value == expected
 
 
+def test_a_secret_that_it_was_told_is_masked_wherever_it_stands_however_it_looks() -> None:
+    program = (
+        "logs.hide(['correct horse', 'a', 'json://hooks/T0/B1'])\n"
+        "log.info('sent correct horse', about=['via json://hooks/T0/B1'])\n"
+        "logging.getLogger('lib').warning('got %s', 'correct horse')\n"
+        "print(logs.cleaned('refused: correct horse'))\n"
+        "raise ValueError('a battery of correct horse')"
+    )
+    text = output(program)
+    assert "correct horse" not in text
+    assert "json://hooks" not in text
+    assert text.count("***") >= 5
+    assert "a battery of ***" in text
+
+
 def test_ordinary_words_are_left_alone() -> None:
     event = {
         "event": "video.accepted",

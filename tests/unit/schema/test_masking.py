@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
 from deploy.recovery import dumps
 from schema.settings import environment
 from schema.settings.environment import variables
@@ -38,3 +40,46 @@ def test_an_address_for_alerts_is_masked_whole_since_tokens_are_in_its_path() ->
 
 def test_a_backup_of_the_settings_leaves_every_secret_out() -> None:
     assert set(dumps._KEPT_BACK) >= SECRETS
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"redis://:{SAID}@here:6379/0",
+        f"postgresql://me:{SAID}/x@here/db",
+        f"postgresql://me:x#{SAID}?y@here/db",
+        f"postgresql://me:a@{SAID}@here/db",
+        f"postgresql://here/db?user=me&password={SAID}&sslmode=require",
+        f"s3://key:{SAID}@bucket",
+        f"redis://u:{SAID}@[here",
+    ],
+)
+def test_an_address_that_cannot_be_parsed_shows_no_password_either(address: str) -> None:
+    assert SAID not in str(masked("redis_url", address))
+    assert "here" in str(masked("redis_url", address)) or "bucket" in address
+
+
+@pytest.mark.parametrize("address", ["redis://127.0.0.1:6379/0", "postgresql://me@here:5432/db?sslmode=require"])
+def test_an_address_without_a_password_is_shown_as_it_is(address: str) -> None:
+    assert masked("database_url", address) == address
+
+
+def test_a_child_that_decodes_files_of_strangers_is_told_no_secret_and_no_way_in() -> None:
+    environ = {one.name: SAID for one in variables() if one.field in SECRETS}
+    environ |= {"REDIS_URL": f"redis://:{SAID}@here", "DATABASE_URL": f"postgresql://me:{SAID}@here/db"}
+    environ |= {"YTEMPIRE_DATABASE_DIRECT_URL": SAID, "GOOGLE_APPLICATION_CREDENTIALS": SAID, "PGPASSWORD": SAID}
+    assert environment.without_secrets({**environ, "PATH": "/bin", "YTEMPIRE_GPU": "cpu"}) == {
+        "PATH": "/bin",
+        "YTEMPIRE_GPU": "cpu",
+    }
+
+
+def test_what_the_log_must_hide_is_every_secret_and_every_password() -> None:
+    environ = {
+        "OPENAI_API_KEY": "plain-words-one",
+        "YTEMPIRE_ALERTS_TO": "json://a/two mailto://me:three@b",
+        "DATABASE_URL": "postgresql://me:four@here/db",
+        "REDIS_URL": "redis://here",
+    }
+    found = environment.secrets(environment.read(environ))
+    assert found == {"plain-words-one", "json://a/two", "mailto://me:three@b", "four"}

@@ -1,0 +1,74 @@
+"""`python -m tests.faults`: breaks a real factory again and again; `./ytempire faults` is the same."""
+
+from __future__ import annotations
+
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from deploy.commands.terminal import guarded
+from tests.bench import page as pages
+from tests.bench import waiting
+from tests.bench.table import columns
+from tests.faults import sweep
+from tests.faults.matrix import CASES, ROWS
+
+app = typer.Typer(name="ytempire faults", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+_LONG_ROUNDS = 5
+BEGIN: Final = "<!-- from here on: ./ytempire faults --long --page FILE -->"
+
+
+@app.command()
+def faults(
+    *,
+    long: Annotated[bool, typer.Option("--long", help="Every case, five times each, not one of each kind.")] = False,
+    only: Annotated[str, typer.Option(help="Rows, by commas: every case of them.", metavar="ROW")] = "",
+    seed: Annotated[int, typer.Option(help="What chance is made of; default: the time.")] = 0,
+    page: Annotated[
+        Path | None, typer.Option(help="Also put the table there, between its marks.", metavar="FILE")
+    ] = None,
+    journal: Annotated[
+        Path | None, typer.Option(help="Keep each run there; go on where it ends.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Break a factory of its own in every way there is, and see that nothing is lost and nothing billed twice.
+
+    Real servers and processes on free ports and an empty folder; nothing of yours is touched. Exit code 1 when anything
+    did not hold.
+    """
+    rows = {int(word) for word in only.replace(",", " ").split() if word.isdigit()}
+    if only and (not rows or rows - ROWS.keys()):
+        raise typer.BadParameter(f"got {only!r}; rows are {', '.join(map(str, ROWS))}", param_hint="--only")
+    chosen = [case for case in CASES if (case.row in rows if rows else long or case.short)]
+    if page is not None:
+        pages.check(page, BEGIN)
+    seed = seed or int(time.time())
+    typer.echo(f"{len(chosen)} faults, seed {seed}")
+    kept = sweep.Journal(journal)
+    rounds = _LONG_ROUNDS if long else 1
+    try:
+        runs = sweep.play(chosen, rounds=rounds, seed=seed, journal=kept, say=typer.echo)
+    except KeyboardInterrupt:
+        typer.echo(f"stopped after {len(kept.runs)} runs" + (f"; go on with --seed {seed}" if journal else ""))
+        raise typer.Exit(130) from None
+    head, *body = sweep.cells(runs)
+    for line in ("", *columns(head, body)):
+        typer.echo(line)
+    if page is not None:
+        when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, seed {seed}, {len(runs)} runs:"
+        pages.put(page, BEGIN, (when, "", *pages.table([head, *body])))
+    raise typer.Exit(int(any(run.broken for run in runs)))
+
+
+def main() -> int:
+    """Plays them; Ctrl-C and TERM end it, with all it started."""
+    waiting.listen()
+    return guarded(lambda: app(prog_name="ytempire faults"))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
