@@ -127,7 +127,9 @@ class Factory:
         for child in self.children():
             with contextlib.suppress(psutil.NoSuchProcess):
                 command = child.cmdline()
-                if command[-1:] == [name] or (name in ("valkey", "postgres") and _is_server(child, name)):
+                if command[-1:] in ([name], [f"deploy.{name}"]) or (
+                    name in ("valkey", "postgres") and _is_server(child, name)
+                ):
                     return child.pid
         raise LookupError(f"no process runs {name}")
 
