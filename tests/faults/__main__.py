@@ -16,9 +16,11 @@ from tests.bench import waiting
 from tests.bench.table import columns
 from tests.faults import sweep
 from tests.faults.matrix import CASES, ROWS
+from tests.simulation.mutations import MUTATIONS, found
 
 app = typer.Typer(name="ytempire faults", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 _LONG_ROUNDS = 5
+_MUTATED_SEEDS = range(300)
 BEGIN: Final = "<!-- from here on: ./ytempire faults --long --page FILE -->"
 
 
@@ -28,6 +30,9 @@ def faults(
     long: Annotated[bool, typer.Option("--long", help="Every case, five times each, not one of each kind.")] = False,
     only: Annotated[str, typer.Option(help="Rows, by commas: every case of them.", metavar="ROW")] = "",
     seed: Annotated[int, typer.Option(help="What chance is made of; default: the time.")] = 0,
+    mutate: Annotated[
+        bool, typer.Option("--mutate", help="Take each guard out of a simulated factory; something must turn red.")
+    ] = False,
     page: Annotated[
         Path | None, typer.Option(help="Also put the table there, between its marks.", metavar="FILE")
     ] = None,
@@ -40,20 +45,20 @@ def faults(
     Real servers and processes on free ports and an empty folder; nothing of yours is touched. Exit code 1 when anything
     did not hold.
     """
-    rows = {int(word) for word in only.replace(",", " ").split() if word.isdigit()}
-    if only and (not rows or rows - ROWS.keys()):
-        raise typer.BadParameter(f"got {only!r}; rows are {', '.join(map(str, ROWS))}", param_hint="--only")
+    if mutate:
+        raise typer.Exit(_mutate())
+    rows = _rows(only)
     chosen = [case for case in CASES if (case.row in rows if rows else long or case.short)]
     if page is not None:
         pages.check(page, BEGIN)
-    seed = seed or int(time.time())
-    typer.echo(f"{len(chosen)} faults, seed {seed}")
     kept = sweep.Journal(journal)
+    seed = seed or (kept.runs[-1].seed if kept.runs else int(time.time()))
+    typer.echo(f"{len(chosen)} faults, seed {seed}")
     rounds = _LONG_ROUNDS if long else 1
     try:
         runs = sweep.play(chosen, rounds=rounds, seed=seed, journal=kept, say=typer.echo)
     except KeyboardInterrupt:
-        typer.echo(f"stopped after {len(kept.runs)} runs" + (f"; go on with --seed {seed}" if journal else ""))
+        typer.echo(f"stopped after {len(kept.runs)} runs" + (f"; go on with --journal {journal}" if journal else ""))
         raise typer.Exit(130) from None
     head, *body = sweep.cells(runs)
     for line in ("", *columns(head, body)):
@@ -62,6 +67,25 @@ def faults(
         when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC, seed {seed}, {len(runs)} runs:"
         pages.put(page, BEGIN, (when, "", *pages.table([head, *body])))
     raise typer.Exit(int(any(run.broken for run in runs)))
+
+
+def _rows(only: str) -> set[int]:
+    words = only.replace(",", " ").split()
+    if unknown := [word for word in words if word not in map(str, ROWS)]:
+        raise typer.BadParameter(f"got {unknown[0]!r}; rows are {', '.join(map(str, ROWS))}", param_hint="--only")
+    return {int(word) for word in words}
+
+
+def _mutate() -> int:
+    """Says of each guard by which check it is missed; 1 where one is not."""
+    survived = 0
+    for number, mutation in enumerate(MUTATIONS, start=1):
+        red = found(mutation, _MUTATED_SEEDS)
+        survived += red is None
+        by = "NOT FOUND" if red is None else f"seed {red[0]}: {red[1][0]}"
+        typer.echo(f"{number} of {len(MUTATIONS)}: {mutation.name} ({mutation.removes}): {by}")
+    typer.echo(f"{len(MUTATIONS) - survived} of {len(MUTATIONS)} found")
+    return int(survived > 0)
 
 
 def main() -> int:

@@ -83,6 +83,8 @@ _WENT_ON: Final = """
 SELECT EXISTS (SELECT FROM stage_attempts WHERE video_id = $1 AND stage = $2 AND attempt > 1)
     OR EXISTS (SELECT FROM video_stages WHERE video_id = $1 AND stage = $2 AND status = 'done')"""
 
+_REFUSED: Final = "SELECT count(*) FROM refused_events"
+
 
 class Case(msgspec.Struct, frozen=True):
     """One fault."""
@@ -144,9 +146,9 @@ def silent(ground: Ground, victim: str, seconds: float) -> float:
     return ground.until_ended(*videos)
 
 
-def sleeps_through_its_lease(ground: Ground, stage: str) -> float | None:
+def sleeps_through_its_lease(ground: Ground, stage: str) -> None:
     """A stage is stopped with work in hand for two leases, and wakes up: it may commit or not, but once."""
-    return silent(ground, stage, 5.0) and None
+    silent(ground, stage, 5.0)
 
 
 def refused_by_the_record(ground: Ground, sql: str) -> float:
@@ -183,13 +185,16 @@ def poisoned(ground: Ground) -> None:
         ("topic", b"\xff\xfe\x00"),
         ("nothing", "of it"),
         ("topic", "x", "notes", b"n" * 10_000_000),
-        ("specversion", "99", "topic", "x"),
+        ("v", "99", "type", "script.completed", "video", "261125-aaaaaaaa"),
         ("topic", "x", "priority", "eleven"),
     )
-    for stream in ("stream:intake", "stream:control", flow.ADMITTED_STREAM, flow.FIRST.stream):
+    streams = ("stream:intake", "stream:control", flow.ADMITTED_STREAM, flow.FIRST.stream)
+    before = ground.value(_REFUSED)
+    for stream in streams:
         for fields in junk:
             ground.factory.redis("XADD", stream, "*", *fields)
     ground.until_ended(*ground.submit(2))
+    ground.until(lambda: ground.value(_REFUSED) == before + len(junk) * len(streams))
 
 
 def flooded(ground: Ground, count: int) -> None:

@@ -11,8 +11,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import asyncpg
 import msgspec
 
+from schema.errors import PipelineError
 from tests.faults.ground import Ground, ground
 from tests.faults.matrix import ROWS, Case
 
@@ -115,7 +117,7 @@ def _played(case: Case, number: int, seed: int, grounds: _Grounds) -> Run:
         broken = where.broken()
         if recovery_s is not None and recovery_s > case.within_s:
             broken.append(f"I9: its work went on after {recovery_s:.1f} s, not within {case.within_s:g}")
-    except (AssertionError, OSError, LookupError) as error:
+    except (AssertionError, OSError, LookupError, PipelineError, asyncpg.PostgresError) as error:
         broken = [f"{type(error).__name__}: {error}"]
     took_s = time.monotonic() - began_s
     return Run(case.row, case.name, number, seed, round(took_s, 2), recovery_s, tuple(broken))

@@ -6,7 +6,6 @@ everything in this process. What is mutated is named as it is in the product, an
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import datetime
@@ -281,9 +280,3 @@ def found(mutation: Mutation, seeds: range) -> tuple[int, tuple[str, ...]] | Non
             if any(what.startswith(mutation.found_by) for what in broken):
                 return seed, broken
     return None
-
-
-if __name__ == "__main__":
-    for each in MUTATIONS:
-        red = found(each, range(int(sys.argv[1]) if sys.argv[1:] else 300))
-        print(f"{each.name:24} {'NOT FOUND' if red is None else f'seed {red[0]}: {red[1][0]}'}")  # noqa: T201 - a table
