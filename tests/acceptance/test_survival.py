@@ -35,14 +35,22 @@ def _pid(running: Factory, name: str) -> int:
         return 0
 
 
+def _starts(running: Factory, stage: str, video: str) -> bool:
+    """Whether an attempt at the stage of this video was started."""
+    started = (event for event in running.events(stage) if event.get("event") == "stage.started")
+    return any(event.get("video") == video for event in started)
+
+
 def _flush_what_nobody_works_on(running: Factory) -> None:
     """Wipe Redis while a fact waits there behind a pause: no attempt publishes it again, only the record can."""
-    seen = running.started("script")
-    video = running.receipt(running.submit(topic="Flush while paused", notes=NOTES))["video"].encode()
-    running.until(lambda: running.started("script", seen))
+    video = running.receipt(running.submit(topic="Flush while paused", notes=NOTES))["video"]
+    running.until(lambda: _starts(running, "script", video))  # its own: what went before may still be catching up
     running.command(type="pause")
     running.until(
-        lambda: video in {entry.fields[b"video"] for entry in running.transport.observe({"stream:scripts": "0-0"}, 0.1)}
+        lambda: (
+            video.encode()
+            in {entry.fields[b"video"] for entry in running.transport.observe({"stream:scripts": "0-0"}, 0.1)}
+        )
     )
     running.flushall()
     running.command(type="resume")
