@@ -24,19 +24,20 @@ import psutil
 import redis
 
 from deploy.launch.plan import ROOT
-from schema import flow
 from schema.errors import PipelineError
 from streams import names
 from tests.bench import waiting
 from tests.fakes.faults import Fault, Kind, Provider
 from tests.faults.ground import Ground
-from tests.faults.points import POINTS
+from tests.faults.matrix import DEATHS
 
 #: Whom nobody kills.
 SPARED: Final = ("intake", "media", "cost", "gateway")
 _KILLED: Final = (
     "control", "dispatch", "script", "audio", "render", "quality", "integrity", "gpu", "stuck", "vitals",
 )  # fmt: skip
+#: Where a stage can be told to die by itself.
+_DEATHS: Final = tuple((stage, point) for stage, point in DEATHS if stage not in SPARED and point != "in_call")
 #: Scaled down with the leases: what is kept for days is kept for minutes, so that it can be seen to go.
 SETTINGS: Final[Mapping[str, str]] = {
     "STUB_STAGE_S": "0.3",
@@ -158,8 +159,8 @@ class Soak:
             chosen()
 
     def _dies(self) -> None:
-        stage = self._rng.choice([name for name in flow.STAGE if name not in SPARED])
-        self._ground.order(stage, self._rng.choice([point for point in POINTS if point != "in_call"]))
+        stage, point = self._rng.choice(_DEATHS)
+        self._ground.order(stage, point)
 
     def _killed(self) -> None:
         self._ground.kill(self._rng.choice(_KILLED))
