@@ -115,7 +115,7 @@ class Shots:
             self._clips[place] = self._ahead.submit(self._opened, self._pictures[shots[place].picture], part)
 
     def _opened(self, path: str, part: Part) -> Clip:
-        return Clip(path, part, (self._plan.width, self._plan.height))
+        return Clip(path, part, (self._plan.width, self._plan.height), self._compositor.card)
 
     def _drop(self, places: set[int]) -> None:
         """Close these clips, and keep what they had to say."""
@@ -124,7 +124,7 @@ class Shots:
             if not opened.cancel() and opened.exception() is None:
                 clip = opened.result()
                 clip.close()
-                self.notes += [clip.note] if clip.note else []
+                self.notes += filter(None, (clip.note, clip.by_cpu))
 
     def _prepared(self, path: str, focus: tuple[float, float]) -> Canvas:
         return self._compositor.prepare(stills.load(path, *self._compositor.canvas_size(), focus))
