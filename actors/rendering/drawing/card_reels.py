@@ -118,10 +118,13 @@ class Decoding:
 
     def pull(self) -> tuple[float, av.VideoFrame] | None:
         """The next picture and when it begins; None behind the last."""
+        lost = False
         try:
             pulled = next(self._frames, None)
         except NotOnCardError as error:
-            self._told(error)
+            lost, self.by_cpu = True, str(error)
+        # Behind the error: what PyAV begins while one is handled holds it, and with it a picture on the card.
+        if lost:
             pulled = self._taken_over()
         if pulled is not None:
             self._last_s = pulled[0]
@@ -132,7 +135,7 @@ class Decoding:
             try:
                 return CardReel(self._path, size, self._card)
             except NotOnCardError as error:
-                self._told(error)
+                self.by_cpu = str(error)
         return Reel(self._path)
 
     def _taken_over(self) -> tuple[float, av.VideoFrame] | None:
@@ -145,9 +148,6 @@ class Decoding:
                 return at_s, frame
             self.same = frame
         return None
-
-    def _told(self, error: NotOnCardError) -> None:
-        self.by_cpu = str(error)
 
 
 def lies_on_card(frame: av.VideoFrame) -> bool:
