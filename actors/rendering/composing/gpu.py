@@ -64,7 +64,6 @@ class GpuCompositor:
     """Frames of `width` x `height`; they stay on the card, or come to pinned memory where they are not to."""
 
     def __init__(self, card: Card, width: int, height: int, *, stays: bool) -> None:
-        self.card: Final = card
         self._card, self._size, self._stays = card, (width, height), stays
         self._ring = Ring(card, width, height)
         # The context that cupy made: with one of its own the encoder could not read cupy's memory. Made when the
@@ -73,6 +72,11 @@ class GpuCompositor:
         self._patches: OrderedDict[int, tuple[Patch, Any, Any]] = OrderedDict()
         #: Pictures that launches read, until they have: their decoder would write to them again.
         self._held: deque[tuple[Any, list[OnCard]]] = deque()
+
+    @property
+    def card(self) -> Card:
+        """It decodes what moves, as far as it can."""
+        return self._card
 
     def canvas_size(self) -> tuple[int, int]:
         """Width and height to which a picture must be sized before it is prepared: sharp at the nearest zoom."""

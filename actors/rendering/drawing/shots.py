@@ -1,6 +1,7 @@
 """The pictures of a film, prepared one shot ahead of the frame that needs them, and dropped behind it.
 
-At most three prepared pictures are held; of a clip, its decoder and two of its frames. A picture that cannot be decoded
+At most three prepared pictures are held; of a clip, its decoder and two of its frames, on the card that decodes it if
+one does, where the compositor holds what it still reads. A picture that cannot be decoded
 raises when its first frame is asked for.
 """
 
@@ -40,7 +41,7 @@ class Shots:
         self._first = first
         self._current = max(bisect_right([shot.first for shot in plan.shots], first) - 1, 0)
         self._flat: set[int] = set()
-        #: What went wrong with clips, in words.
+        #: What went wrong with clips, and which of them the CPU decodes though there is a card, in words.
         self.notes: list[str] = []
 
     def __enter__(self) -> Self:
