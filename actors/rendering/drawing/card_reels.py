@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from typing import Final
 
 import av
+import numpy as np
 from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
@@ -36,6 +37,8 @@ _CONTEXT: Final[dict[str, object]] = {"primary_ctx": "0", "current_ctx": "1"}
 _MOST_REDUCED: Final = 2
 #: Times are rounded: half a tick of a thousandth.
 _HALF_TICK_S: Final = 0.5e-3
+#: Rows of a small look at a picture, or some more.
+_LOOK_ROWS: Final = 68
 
 
 class NotOnCardError(Exception):
@@ -110,6 +113,7 @@ class Decoding:
         self.reel = self._opened(size)
         self._frames: Iterator[tuple[float, av.VideoFrame]] = iter(())
         self._last_s = float("-inf")
+        self._looked: tuple[av.VideoFrame, Pixels] | None = None
 
     def rewind(self, to_s: float) -> None:
         """Begin again with the picture that stands for itself there, or the one before."""
@@ -129,6 +133,17 @@ class Decoding:
         if pulled is not None:
             self._last_s = pulled[0]
         return pulled
+
+    def look(self, frame: av.VideoFrame) -> Pixels:
+        """Every so many pixels of its luma, in 8 bits; once for a picture on the card, as it is copied down."""
+        step = max(1, frame.height // _LOOK_ROWS)
+        if self._card is None or not lies_on_card(frame):
+            return _thumbnail(frame, step)
+        if self._looked is None or self._looked[0] is not frame:
+            luma = frame.planes[0]
+            small = self._card.glance(luma.buffer_ptr, (frame.height, frame.width), luma.line_size, step)
+            self._looked = (frame, small)
+        return self._looked[1]
 
     def _opened(self, size: tuple[int, int]) -> Reel:
         if self._card is not None:
@@ -169,10 +184,14 @@ def lying(frame: av.VideoFrame, fitting: Fitting) -> OnCard:
     )
 
 
-def look(frame: av.VideoFrame, card: Card, step: int) -> Pixels:
-    """Every `step`th pixel of its luma, in memory."""
-    plane = frame.planes[0]
-    return card.glance(plane.buffer_ptr, (frame.height, frame.width), plane.line_size, step)
+def _thumbnail(frame: av.VideoFrame, step: int) -> Pixels:
+    """The same straight from a decoder in memory."""
+    plane, deeper = frame.planes[0], max(0, frame.format.components[0].bits - 8)
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height : step]
+    if not deeper:
+        return rows[:, : frame.width : step]
+    deep = np.ascontiguousarray(rows).view(np.uint16)[:, : frame.width : step]
+    return np.asarray(deep >> deeper, np.uint8)
 
 
 def _said(error: BaseException) -> str:

@@ -17,8 +17,7 @@ import numpy as np
 
 from actors.rendering.composing.card import Card
 from actors.rendering.composing.compositor import OnCard
-from actors.rendering.drawing import card_reels
-from actors.rendering.drawing.card_reels import Decoding, lies_on_card
+from actors.rendering.drawing.card_reels import Decoding, lies_on_card, lying
 from actors.rendering.drawing.fitting import Fitting
 from actors.rendering.drawing.reels import Reel
 from actors.rendering.nv12 import Nv12, Pixels, blank
@@ -124,7 +123,7 @@ class Clip:
 
         Raises PermanentError, naming the file, when there is no picture.
         """
-        self._pictures, self._part, self._card = Decoding(path, size, card), part, card
+        self._pictures, self._part = Decoding(path, size, card), part
         self._fitting = Fitting(size, self._reel.pixel_aspect)
         self._next: tuple[float, av.VideoFrame] | None = None
         self._round = 0
@@ -135,8 +134,6 @@ class Clip:
         self._now: av.VideoFrame = first
         self._good: av.VideoFrame | None = None
         self._seen: tuple[float, Pixels] | None = None
-        #: The last picture on the card that was looked at: a look is a copy down.
-        self._looked: tuple[av.VideoFrame, Pixels] | None = None
         #: Whether nothing was seen to move for a while.
         self.is_still = False
         #: What went wrong, in words; empty when nothing did.
@@ -157,7 +154,7 @@ class Clip:
         wanted_s = part.source_s + played_s - self._round * part.loop_s
         # half a tick early, as times are rounded
         while self._next is not None and self._next[0] <= wanted_s + 0.5e-3:
-            if _is_black(self._small(self._next[1])):
+            if _is_black(self._pictures.look(self._next[1])):
                 self._tell(f"turns black {self._next[0]:.2f} s into it; its last picture before that stays")
             else:
                 self._now = self._next[1]
@@ -181,7 +178,7 @@ class Clip:
 
     def on_card(self) -> OnCard | None:
         """Where the picture lies on the card, or None: it is in memory."""
-        return card_reels.lying(self._now, self._fitting) if lies_on_card(self._now) else None
+        return lying(self._now, self._fitting) if lies_on_card(self._now) else None
 
     @property
     def by_cpu(self) -> str:
@@ -211,7 +208,7 @@ class Clip:
         """Note when nothing has moved for a while."""
         if self.is_still:
             return
-        look = self._small(self._now)
+        look = self._pictures.look(self._now)
         if self._seen is not None and self._seen[1].shape == look.shape:
             levels = np.abs(self._seen[1].astype(np.int16) - look).mean()
             if levels < _MOVED_LEVELS:
@@ -219,28 +216,6 @@ class Clip:
                 return
         self._seen = (elapsed_s, look.copy())
 
-    def _small(self, frame: av.VideoFrame) -> Pixels:
-        """Every so many pixels of its luma, in 8 bits."""
-        if self._card is None or not lies_on_card(frame):
-            return _thumbnail(frame)
-        if self._looked is None or self._looked[0] is not frame:
-            self._looked = (frame, card_reels.look(frame, self._card, _step(frame)))
-        return self._looked[1]
-
     def _tell(self, what: str) -> None:
         if not self.note:
             self.note = f"the clip {self._reel.name} {what}"
-
-
-def _step(frame: av.VideoFrame) -> int:
-    return max(1, frame.height // 68)
-
-
-def _thumbnail(frame: av.VideoFrame) -> Pixels:
-    """Every so many pixels of luma, straight from the decoder, in 8 bits."""
-    plane, deeper, step = frame.planes[0], max(0, frame.format.components[0].bits - 8), _step(frame)
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height : step]
-    if not deeper:
-        return rows[:, : frame.width : step]
-    deep = np.ascontiguousarray(rows).view(np.uint16)[:, : frame.width : step]
-    return np.asarray(deep >> deeper, np.uint8)

@@ -106,7 +106,7 @@ def test_what_the_card_decodes_is_shown_as_the_cpu_shows_it(
         other.seek(time_s)
         off = levels_off(on_card(one, made), by_cpu(other, size))
         assert off <= (0 if filmed == size else 1), time_s
-        assert np.array_equal(one._small(one._now), other._small(other._now))
+        assert np.array_equal(one._pictures.look(one._now), other._pictures.look(other._now))
     assert one.by_cpu == ""
     assert one.on_card() is not None
 
