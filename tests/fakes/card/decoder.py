@@ -40,6 +40,8 @@ class Decoder:
         self.fails_after = -1
         #: Levels by which its luma is wrong.
         self.brightens = 0
+        #: Columns at the left that its pictures have and the file says are not shown.
+        self.uncut = 0
         #: Whether the stream is one that it has a decoder for.
         self.knows = True
         #: So that what is read too late is not somebody else's.
@@ -136,6 +138,7 @@ class _Frame(_Seen):
         super().__init__(real)
         name = "nv12" if real.format.components[0].bits == 8 else "p010le"
         self.format, self.sw_format = SimpleNamespace(name="cuda", is_rgb=False), SimpleNamespace(name=name)
+        self.width = real.width + decoder.uncut
         there = reformatter.reformat(real, format=name)
         rows = [np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size) for plane in there.planes]
         height, size = real.height, 1 if name == "nv12" else 2

@@ -142,6 +142,15 @@ def test_a_card_that_cannot_decode_leaves_it_to_the_cpu_and_says_why(
     assert shown.by_cpu.endswith(why)
 
 
+def test_edges_that_a_decoder_on_the_card_does_not_cut_off_are_not_shown(
+    cupy: FakeCupy, card: Card, plain: str
+) -> None:
+    cupy.decoder.uncut = 8
+    shown = Clip(plain, Part(0.0), SIZE, card)
+    assert shown.on_card() is None
+    assert shown.by_cpu.endswith("its pictures have edges to cut off")
+
+
 @pytest.mark.usefixtures("cupy")
 @pytest.mark.skipif(find_library("cuda") is not None, reason="there is an NVIDIA driver")
 def test_pyav_takes_what_it_is_told_and_says_that_there_is_no_driver(
