@@ -47,6 +47,8 @@ class Backlog(msgspec.Struct, frozen=True):
     busy: Used
     statements: float
     idle: Used
+    #: Resident, of each process: after the warm-up, and at the end.
+    memory_before_mb: Mapping[str, float]
     memory_mb: Mapping[str, float]
     redis_mb: float
 
@@ -99,14 +101,14 @@ def _measure(servers: Servers, runner: asyncio.Runner, waiting: int, videos: int
         flowing.ask(_IN_HAND)
         flowing.until(_WARM_UP)
         runner.run(record.execute("SELECT pg_stat_statements_reset()"))
-        before = runner.run(people.used(record))
+        memory_before_mb, before = people.memory_mb(), runner.run(people.used(record))
         flowing.until(_WARM_UP + videos)
         busy = runner.run(people.used(record)).since(before)
         statements = float(runner.run(record.fetchval(_STATEMENTS)))
         memory_mb, redis_mb = people.memory_mb(), people.redis_memory_mb()
         idle = _idle(people, runner, record)
     runner.run(record.close())
-    return Backlog(waiting, videos, busy, statements / videos, idle, memory_mb, redis_mb)
+    return Backlog(waiting, videos, busy, statements / videos, idle, memory_before_mb, memory_mb, redis_mb)
 
 
 def _idle(people: Staff, runner: asyncio.Runner, record: Record) -> Used:
