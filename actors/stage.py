@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 from actors.providers.market import Market
 from actors.task import Task, within
 from schema import flow
-from schema.errors import ConfigurationError, PermanentError, RefusedError
+from schema.errors import ConfigurationError, PermanentError, RefusedError, StoreUnavailableError
 from schema.events import fact as facts
 from schema.events.fact import Fact
 from schema.record.claims import (
@@ -47,6 +47,8 @@ _log = structlog.get_logger(__name__)
 _RENEWALS_PER_LEASE = 3
 #: How long work that a throttle keeps back waits before it asks again.
 _THROTTLED_S = 1.0
+#: How long work waits before it asks a store again that could not be used.
+_STORE_AWAY_S = 3.0
 
 
 Work = Callable[[Task], Awaitable[msgspec.Struct]]
@@ -149,6 +151,9 @@ class StageActor:
         except (PermanentError, RefusedError, ConfigurationError) as error:
             outcome = "failed"
             return await self._fail(claim, entry, str(error), error.hint)
+        except StoreUnavailableError as error:
+            outcome = "released"
+            raise await self._until_store_answers(claim, error) from error
         except Exception as error:  # noqa: BLE001 - whatever a stage raises, its video must reach an end
             outcome = "retried"
             return await self._retry(claim, entry, error)
@@ -182,6 +187,14 @@ class StageActor:
         if not await self._claims.retry_later(claim, reason, delay_s):
             raise Superseded("a newer attempt holds this stage") from error
         raise RetryLater(reason, delay_s=delay_s) from error
+
+    async def _until_store_answers(self, claim: Claim, error: StoreUnavailableError) -> Exception:
+        """An outage is waited out, however long it lasts: it is no failure of this video's."""
+        _log.warning("stage.waits_for_store", error=str(error), hint=error.hint, again_in_s=_STORE_AWAY_S)
+        traces.failed(str(error))
+        if not await self._claims.release(claim, str(error)):
+            raise Superseded("a newer attempt holds this stage") from error
+        return RetryLater(str(error), delay_s=_STORE_AWAY_S)
 
     async def _fail(self, claim: Claim, entry: Entry, reason: str, hint: str) -> tuple[Publication, ...]:
         _log.error("video.failed", reason=reason)

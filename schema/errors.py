@@ -80,3 +80,7 @@ class RecordUnavailableError(RetryableError):
 
 class ArtifactError(RetryableError):
     """A stored file is missing or is not what was stored."""
+
+
+class StoreUnavailableError(ArtifactError):
+    """The store of artifacts cannot be used at the moment; no file is to blame."""

@@ -59,7 +59,7 @@ class Process:
         self.gate.on_change(metrics.GATE.state)
         self.gate.on_change(lambda state: self.watchdog.stopping() if state == "stopping" else None)
         self.postgres = Postgres(servers.database_address, servers, process=name, on_away=self.watchdog.waits)
-        self.artifacts = Artifacts(servers.artifacts_address)
+        self.artifacts = Artifacts(servers.artifacts_address, servers.artifacts_access)
         self.gate_record = GateRecord(self.postgres)
         self.keeper = GateKeeper(self.gate, self.gate_record, self.transport, block_s=servers.block_s)
         self._scratch: Path | None = None

@@ -32,6 +32,7 @@ from schema.errors import (
     PermanentError,
     RateLimitedError,
     RetryableError,
+    StoreUnavailableError,
     UnknownPriceError,
 )
 from schema.money.bought import Before, BeingBought, Bought, Buyer, Claimed, Found, InputKey, StoredFile, input_key
@@ -50,6 +51,8 @@ _log = structlog.get_logger(__name__)
 #: How often a buyer looks again whether another one has bought what it wants.
 _LOOK_S = 0.2
 _FOLDER = "journal"
+#: How long what was paid for waits for a store that went away since; after that it is lost, and bought again.
+_STORE_PATIENCE_S, _STORE_LOOK_S = 60.0, 2.0
 
 Order = TypeVar("Order", bound=msgspec.Struct)
 Result = TypeVar("Result", bound=msgspec.Struct)
@@ -86,6 +89,7 @@ class Buy:
             BudgetError: the call does not fit what is left, or its price has proved wrong.
             UnknownPriceError: nobody says what it costs.
             RateLimitedError: a counted quota is used up.
+            StoreUnavailableError: nothing could be kept, so nothing was bought.
             Halted, Superseded: the record says that this attempt may not spend.
         What the adapter raises passes through.
         """
@@ -124,6 +128,8 @@ class Buy:
         try:
             answer = msgspec.json.decode(found.result, type=kind)
             await asyncio.to_thread(fetch, self._shop.artifacts, found.files, out)
+        except StoreUnavailableError:
+            raise  # says nothing of the files
         except (msgspec.DecodeError, msgspec.ValidationError, ArtifactError) as error:
             _log.warning("purchase.lost", input=key.hash[:12], take=key.take, error=str(error))
             await self._shop.bought.strike_off(key)
@@ -153,7 +159,11 @@ class _Purchase(Generic[Order, Result]):
         self.is_ended = False
 
     async def make(self, before: Before | None) -> Answer[Result]:
-        """Reserve, send, settle; or send again what is of unknown outcome, where the provider knows it by its key."""
+        """Reserve, send, settle; or send again what is of unknown outcome, where the provider knows it by its key.
+
+        Nothing is bought that could not be kept: raises StoreUnavailableError where the store is away.
+        """
+        await asyncio.to_thread(self._shop.artifacts.reach)
         reservation = self._holder
         if before is not None and before.is_ours and before.state != "settled" and self._is_known_by_key():
             reservation = before.reservation
@@ -235,13 +245,26 @@ class _Purchase(Generic[Order, Result]):
 
     async def _store_and_settle(self, sent: Sent, answer: Answer[Result]) -> Answer[Result]:
         try:
-            files = await asyncio.to_thread(store, self._shop.artifacts, self._key, self._out)
+            files = await self._stored()
         except (ArtifactError, OSError):
             # it is paid for, and cannot be kept: what is bought in its place counts as a second purchase
             await self._settle(sent, answer.used, answer.request_id, result=None, files=())
             raise
         await self._settle(sent, answer.used, answer.request_id, result=msgspec.json.encode(answer), files=files)
         return answer
+
+    async def _stored(self) -> tuple[StoredFile, ...]:
+        """Keep the files; a store that has gone away since it was asked is waited for, since they are paid for."""
+        loop = asyncio.get_running_loop()
+        until_s = loop.time() + _STORE_PATIENCE_S
+        while True:
+            try:
+                return await asyncio.to_thread(store, self._shop.artifacts, self._key, self._out)
+            except StoreUnavailableError as error:
+                if loop.time() > until_s:
+                    raise
+                _log.warning("purchase.waits_for_store", error=str(error), hint=error.hint)
+            await asyncio.sleep(_STORE_LOOK_S)
 
     async def _settle(
         self, sent: Sent, used: dict[str, int], request_id: str, *, result: bytes | None, files: tuple[StoredFile, ...]

@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, ExceptionHandlersMap, Message, Receive, Scop
 
 from deploy.gateway.files import UnsatisfiableRangeError
 from deploy.gateway.submissions import FullError, MalformedError
-from schema.errors import ArtifactError, PipelineError, RefusedError
+from schema.errors import ArtifactError, PipelineError, RefusedError, StoreUnavailableError
 
 _log = structlog.get_logger(__name__)
 _RETRY_AFTER_S = "5"
@@ -77,7 +77,7 @@ def _told(_request: Request[Any, Any, Any], error: PipelineError) -> Response[Er
         full = isinstance(error, FullError)
         status = 429 if full else 400 if isinstance(error, MalformedError) else 422
         return _error(status, str(error), error.hint, wait=full)
-    missing = isinstance(error, ArtifactError)
+    missing = isinstance(error, ArtifactError) and not isinstance(error, StoreUnavailableError)
     return _error(404 if missing else 503, str(error), error.hint, wait=not missing)
 
 

@@ -167,7 +167,7 @@ async def _keep_artifacts(servers: Servers, database_url: str) -> Kept:
         await postgres.close()
     wanted = [ref for one in stages if one.live or servers.backup_films for ref in one.files]
     return await asyncio.to_thread(
-        keep, Artifacts(servers.artifacts_address), servers.backups_folder, (*wanted, *bought)
+        keep, Artifacts(servers.artifacts_address, servers.artifacts_access), servers.backups_folder, (*wanted, *bought)
     )
 
 

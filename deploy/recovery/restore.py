@@ -127,7 +127,9 @@ async def mend(servers: Servers, database_url: str, backup: Backup | None, say: 
         stages = await belongings.of_stages()
         refs = [*(ref for one in stages for ref in one.files), *await belongings.bought()]
         root = servers.backups_folder if backup is None else backup.folder.parent.parent
-        missing = await asyncio.to_thread(bring_back, Artifacts(servers.artifacts_address), root, refs)
+        missing = await asyncio.to_thread(
+            bring_back, Artifacts(servers.artifacts_address, servers.artifacts_access), root, refs
+        )
     finally:
         await postgres.close()
     again = to_do_again(stages, missing)

@@ -160,7 +160,7 @@ async def _money(postgres: Postgres) -> str:
 
 async def _films(postgres: Postgres, servers: Servers) -> str:
     films = await Belongings(postgres).last_films(_FILMS)
-    store = Artifacts(servers.artifacts_address)
+    store = Artifacts(servers.artifacts_address, servers.artifacts_access)
     try:
         faults = [fault for film in films if (fault := await asyncio.to_thread(store.fault, film))]
     except ArtifactError as error:

@@ -1,8 +1,8 @@
 """Reads the settings from the environment, and says what it got when it cannot.
 
-Every field of the five groups is `YTEMPIRE_` plus its name in capitals; the two server addresses and the providers'
-keys keep the names that the whole field uses, such as `REDIS_URL` and `OPENAI_API_KEY`. An empty variable counts as
-not set. No complaint shows a key.
+Every field of the five groups is `YTEMPIRE_` plus its name in capitals; the two server addresses and the keys to what
+is others' keep the names that the whole field uses, such as `REDIS_URL` and `OPENAI_API_KEY`. An empty variable counts
+as not set. No complaint shows a key.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ _UNPREFIXED = {
     "elevenlabs_api_key": "ELEVENLABS_API_KEY",
     "google_api_key": "GOOGLE_API_KEY",
     "google_application_credentials": "GOOGLE_APPLICATION_CREDENTIALS",
+    "aws_access_key_id": "AWS_ACCESS_KEY_ID",
+    "aws_secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "aws_session_token": "AWS_SESSION_TOKEN",
 }
 _WAYS_IN = {"redis_url", "database_url", "database_direct_url", "google_application_credentials"}
 

@@ -15,7 +15,17 @@ import msgspec
 MASK: Final = "***"
 #: Keys, the token, and addresses that have tokens in them.
 SECRETS: Final = frozenset(
-    {"openai_api_key", "pexels_api_key", "elevenlabs_api_key", "google_api_key", "gateway_token", "alerts_to"}
+    {
+        "openai_api_key",
+        "pexels_api_key",
+        "elevenlabs_api_key",
+        "google_api_key",
+        "aws_access_key_id",
+        "aws_secret_access_key",
+        "aws_session_token",
+        "gateway_token",
+        "alerts_to",
+    }
 )
 
 _PASSWORDS: Final = (

@@ -7,7 +7,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from schema.artifacts import Access
 from schema.settings.masking import Masked
+
+_GB = 1_000_000_000
 
 
 class Servers(Masked, frozen=True, kw_only=True):
@@ -46,6 +49,21 @@ class Servers(Masked, frozen=True, kw_only=True):
     artifacts_url: Annotated[
         str, Meta(description="where files are stored (fsspec URL); empty: the data directory")
     ] = ""
+    artifacts_endpoint: Annotated[
+        str, Meta(description="address of an S3-compatible store that is not Amazon's, for s3:// in the line above")
+    ] = ""
+    artifacts_region: Annotated[str, Meta(description="region of the S3 store; empty: what its client finds")] = ""
+    aws_access_key_id: Annotated[
+        str, Meta(description="who we are for the S3 store; empty: what its client finds, such as the machine's role")
+    ] = ""
+    aws_secret_access_key: Annotated[str, Meta(description="the secret that goes with it")] = ""
+    aws_session_token: Annotated[str, Meta(description="and its token, where it is a passing one")] = ""
+    artifacts_cache_dir: Annotated[
+        str, Meta(description="folder on this host for files of a store elsewhere; empty: cache in the data directory")
+    ] = ""
+    artifacts_cache_gb: Annotated[
+        float, Meta(ge=0, description="GB that this cache takes, beyond what is in use at once")
+    ] = 20.0
     backups_dir: Annotated[
         str, Meta(description="where backups are kept, best on another disk; empty: backups in the data directory")
     ] = ""
@@ -87,3 +105,26 @@ class Servers(Masked, frozen=True, kw_only=True):
     def artifacts_address(self) -> str:
         """Where files are stored: the URL that was named, else the data directory."""
         return self.artifacts_url or self.data_dir
+
+    @property
+    def artifacts_cache_folder(self) -> Path:
+        """Where files of a store elsewhere are kept on this host, absolute."""
+        return Path(self.artifacts_cache_dir or Path(self.data_dir) / "cache").absolute()
+
+    @property
+    def artifacts_cache_bytes(self) -> int:
+        """How much of this disk they may take."""
+        return int(self.artifacts_cache_gb * _GB)
+
+    @property
+    def artifacts_access(self) -> Access:
+        """How to come to the store, where it is elsewhere."""
+        return Access(
+            endpoint=self.artifacts_endpoint,
+            region=self.artifacts_region,
+            key_id=self.aws_access_key_id,
+            secret=self.aws_secret_access_key,
+            token=self.aws_session_token,
+            cache_dir=str(self.artifacts_cache_folder),
+            cache_bytes=self.artifacts_cache_bytes,
+        )
