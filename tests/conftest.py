@@ -26,6 +26,7 @@ from deploy.launch import postgres, probes, valkey
 from deploy.launch.ports import free_ports
 from deploy.launch.program import running
 from tests.fakes import running as running_fakes
+from tests.fakes import s3
 from tests.fakes.running import Fakes
 
 _database_numbers = itertools.count(1)
@@ -166,3 +167,10 @@ def fakes(fakes_process: Fakes, one_certificate: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("SSL_CERT_FILE", str(one_certificate))
     fakes_process.forget()
     return fakes_process
+
+
+@pytest.fixture(scope="session")
+def s3_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Store]:
+    """The session's store that speaks S3."""
+    with s3.running(tmp_path_factory.mktemp("s3")) as store:
+        yield store

@@ -22,8 +22,6 @@ from schema.artifacts.remote import READ_BYTES, SENT_BYTES, Access, Remote
 from schema.documents import ArtifactRef
 from schema.errors import ArtifactError, StoreUnavailableError
 
-_PROBE = "probe"
-
 
 def _checked(path: str) -> str:
     pure = PurePosixPath(path)
@@ -168,7 +166,7 @@ class Artifacts:
         Raises ArtifactError or StoreUnavailableError where one of it does not work, or does not give what was written.
         """
         written = uuid.uuid4().bytes
-        path = f"{_PROBE}/{written.hex()}"
+        path = f"probe-{written.hex()}"
         with tempfile.NamedTemporaryFile(prefix="ytempire-") as file:
             file.write(written)
             file.flush()
@@ -203,6 +201,8 @@ class Artifacts:
                 self._fs.makedirs(to.rsplit("/", 1)[0], exist_ok=True)
             self._fs.cp_file(path, to)
             self._fs.rm_file(path)
+        if self._fs.exists(source):  # folders of their own, which are empty now
+            self._fs.rm(source, recursive=True)
 
     def folder(self, path: str) -> Path | None:
         """Where `path` is as a folder of this machine; None where the store is elsewhere."""

@@ -3,7 +3,7 @@
     with running(folder) as store:
         Artifacts(store.url("bucket"), store.access())
 
-It answers whoever comes until `refuse_all`; what it was sent may be spoiled by `spoil`, behind the back of whoever sent.
+It answers whoever comes until `refuse_all`; what it has may be changed by `write`, behind the back of whoever sent it.
 """
 
 from __future__ import annotations
@@ -44,16 +44,9 @@ class Store:
         """Remove an empty one."""
         self._ask("DELETE", f"/{name}")
 
-    def access(self, cache: Path | None = None, *, cache_bytes: int = 1 << 30) -> Access:
+    def access(self, cache: Path | None = None) -> Access:
         """How to come here."""
-        return Access(
-            endpoint=self.endpoint,
-            region=REGION,
-            key_id=KEY_ID,
-            secret=SECRET,
-            cache_dir="" if cache is None else str(cache),
-            cache_bytes=cache_bytes,
-        )
+        return access(self._port, cache)
 
     def environ(self, url: str) -> dict[str, str]:
         """The settings that lead a factory here."""
@@ -102,6 +95,17 @@ class Store:
             connection.close()
 
 
+def access(port: int, cache: Path | None = None) -> Access:
+    """How to come to one on this port, running or not."""
+    return Access(
+        endpoint=f"http://127.0.0.1:{port}",
+        region=REGION,
+        key_id=KEY_ID,
+        secret=SECRET,
+        cache_dir="" if cache is None else str(cache),
+    )
+
+
 @contextmanager
 def running(folder: Path, port: int = 0) -> Iterator[Store]:
     """One that runs until the block ends; what it says is in the folder."""
@@ -123,5 +127,3 @@ async def _answers(port: int) -> bool:
         return False
     writer.close()
     return True
-
-
