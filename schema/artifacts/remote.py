@@ -20,10 +20,12 @@ from schema.errors import ArtifactError, ConfigurationError, StoreUnavailableErr
 #: Where a file shows under its name only when all its bytes are there, and a rename would be a copy and a removal.
 _OBJECT_STORES: Final = frozenset({"s3", "s3a", "gs", "gcs", "abfs", "az", "oss", "oci"})
 _S3: Final = frozenset({"s3", "s3a"})
-#: How long a store may take to be reached, and to say the next word; and how often its client asks again by itself.
-_CONNECT_S, _READ_S, _TRIES = 5, 30, 2
+#: How long a store may take to be reached, and to say the next word; by then a slow line must have carried a piece.
+_CONNECT_S, _READ_S = 5, 60
+#: How often its client asks again by itself, and how many pieces of a file are on their way at once.
+_TRIES, _AT_ONCE = 2, 4
 #: A larger file is sent in pieces of this size; what is read of a stored one is read in pieces of that.
-SENT_BYTES: Final = 16 << 20
+SENT_BYTES: Final = 8 << 20
 READ_BYTES: Final = 4 << 20
 #: Said of the file itself, or of this host, and not of the store.
 _OF_THE_FILE: Final = (errno.EMSGSIZE, errno.ENAMETOOLONG, errno.ENOSPC, errno.EDQUOT)
@@ -56,7 +58,8 @@ class Remote:
         protocol = url.partition("://")[0] if "://" in url else "file"
         self.is_s3 = protocol in _S3
         try:
-            self.fs, self.root = fsspec.core.url_to_fs(url, **(_s3_options(access) if self.is_s3 else {}))
+            options = _s3_options(access) if self.is_s3 else {}
+            self.fs, self.root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
             extra = "s3" if self.is_s3 else "of fsspec's for it"
             raise ConfigurationError(
@@ -118,9 +121,24 @@ def _s3_options(access: Access) -> dict[str, Any]:
             "read_timeout": _READ_S,
             "retries": {"mode": "standard", "total_max_attempts": _TRIES},
         },
+        "session": _s3_session(),
+        "max_concurrency": _AT_ONCE,
         # other hosts write there, too: a list that was kept would be an old one
         "use_listings_cache": False,
     }
+
+
+def _s3_session() -> Any:  # noqa: ANN401 - a class that may not be installed
+    """One that sends at once what it has to send.
+
+    Waiting for `100 Continue` before that has no end in aiohttp: a store that says nothing would hold us for ever.
+    """
+    from aiobotocore.session import AioSession  # noqa: PLC0415 - there only where the extra is
+    from botocore.handlers import add_expect_header  # noqa: PLC0415 - likewise
+
+    session = AioSession()
+    session.unregister("before-call.s3", add_expect_header)
+    return session
 
 
 def _s3_errors() -> tuple[type[Exception], ...]:

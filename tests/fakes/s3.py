@@ -27,6 +27,8 @@ KEY_ID: Final = "AKIAEXAMPLE"
 SECRET: Final = "of-nobody"  # noqa: S105 - it opens nothing
 REGION: Final = "us-east-1"
 _EVERYBODY: Final = "inf"
+#: It does not look at the signature; who has none may not touch what others have.
+_SIGNED: Final = {"authorization": f"AWS4-HMAC-SHA256 Credential={KEY_ID}/20261125/{REGION}/s3/aws4_request"}
 
 
 class Store:
@@ -88,7 +90,7 @@ class Store:
     def _answer(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
         connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=20)
         try:
-            connection.request(method, path, body)
+            connection.request(method, path, body, _SIGNED)
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
