@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 from actors.providers.market import Market
 from actors.task import Task, within
 from schema import flow
-from schema.errors import ConfigurationError, PermanentError, RefusedError
+from schema.errors import ConfigurationError, NotNowError, PermanentError, RefusedError
 from schema.events import fact as facts
 from schema.events.fact import Fact
 from schema.record.claims import (
@@ -149,6 +149,9 @@ class StageActor:
         except (PermanentError, RefusedError, ConfigurationError) as error:
             outcome = "failed"
             return await self._fail(claim, entry, str(error), error.hint)
+        except NotNowError as error:
+            outcome = "retried"
+            return await self._put_off(claim, str(error), error.after_s)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises, its video must reach an end
             outcome = "retried"
             return await self._retry(claim, entry, error)
@@ -182,6 +185,15 @@ class StageActor:
         if not await self._claims.retry_later(claim, reason, delay_s):
             raise Superseded("a newer attempt holds this stage") from error
         raise RetryLater(reason, delay_s=delay_s) from error
+
+    async def _put_off(self, claim: Claim, reason: str, after_s: float) -> tuple[Publication, ...]:
+        """Nothing was tried: an outage of a provider must not use up the attempts of every video there is."""
+        delay_s = max(after_s, self._limits.retry_min_s) * random.uniform(1.0, 1.5)  # noqa: S311 - jitter, not a secret
+        metrics.RETRIES.labels(self._stage.name).inc()
+        _log.warning("stage.put_off", reason=reason, retry_in_s=round(delay_s, 2))
+        if not await self._claims.retry_later(claim, reason, delay_s, counts=False):
+            raise Superseded("a newer attempt holds this stage")
+        raise RetryLater(reason, delay_s=delay_s)
 
     async def _fail(self, claim: Claim, entry: Entry, reason: str, hint: str) -> tuple[Publication, ...]:
         _log.error("video.failed", reason=reason)
