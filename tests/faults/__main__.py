@@ -48,7 +48,8 @@ def faults(
     if mutate:
         raise typer.Exit(_mutate())
     rows = _rows(only)
-    chosen = [case for case in CASES if (case.row in rows if rows else long or case.short)]
+    wanted = [case for case in CASES if (case.row in rows if rows else long or case.short)]
+    chosen = [case for case in wanted if long or not case.once]
     if page is not None:
         pages.check(page, BEGIN)
     kept = sweep.Journal(journal)
