@@ -26,8 +26,17 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
 APP_ROLE = "ytempire_app"
-#: What each session asks for, beside its name.
-_ASKED = {"role": APP_ROLE, "timezone": "UTC"}
+#: What each session asks for, beside its name. A client that is gone without a word, as behind a cut wire, is not
+#: believed in for the two hours that a system takes by itself.
+_ASKED = {
+    "role": APP_ROLE,
+    "timezone": "UTC",
+    "tcp_keepalives_idle": "30",
+    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_count": "3",
+}
+#: A transaction of ours never waits for anything but the server.
+_IDLE_AT_LEAST_S = 1.0
 _COMMAND_TIMEOUT_S = 30.0
 _WAIT_MIN_S, _WAIT_MAX_S = 0.05, 2.0
 _log = structlog.get_logger(__name__)
@@ -44,6 +53,8 @@ _PASSING: tuple[type[Exception], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.QueryCanceledError,
+    # we stood still in mid-transaction for so long that others were let have what it held
+    asyncpg.IdleInTransactionSessionTimeoutError,
     # a restore puts another database in the place of this one, and lets nobody in meanwhile
     asyncpg.ObjectNotInPrerequisiteStateError,
     # what asyncpg says where the server's farewell came in just before our question
@@ -112,7 +123,7 @@ class Postgres:
             init=_prepare,
             # through a pgbouncer: `RESET ALL` would take the session's name and time zone from whoever has it next
             reset=_leave if self._servers.database_direct_url else None,
-            server_settings={"application_name": f"ytempire {self._process}", **_ASKED},
+            server_settings=self._asked(),
         )
         # a pgbouncer may be told to ignore what a client asks for: then the rights of the owner would be ours
         if (role := await self._pool.fetchval("SELECT current_user")) != APP_ROLE:
@@ -121,6 +132,18 @@ class Postgres:
                 f"this connection has the rights of {role!r}, expected {APP_ROLE!r}",
                 hint="pgbouncer needs connect_query='SET ROLE ytempire_app', see deploy/config/pgbouncer.ini",
             )
+
+    def _asked(self) -> dict[str, str]:
+        """The settings of a session; whoever does nothing in mid-transaction for a lease loses what it has locked.
+
+        It is stopped, or out of reach: without this its rows would be locked for as long as the server believes in it.
+        """
+        idle_s = max(self._servers.lease_s, _IDLE_AT_LEAST_S)
+        return {
+            "application_name": f"ytempire {self._process}",
+            "idle_in_transaction_session_timeout": f"{idle_s * 1000:.0f}",
+            **_ASKED,
+        }
 
     async def close(self) -> None:
         """Close the pool; a server that does not answer is left after a moment."""

@@ -7,13 +7,12 @@ process has taken its work over meanwhile.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import signal
 import time
 from collections.abc import Iterator
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
@@ -22,7 +21,10 @@ from tests.faults.case import Case, Needs
 from tests.faults.ground import Ground
 
 _LASTS_S, _SILENT_S, _WITHIN_S, _LATE_S = 5.0, 8.0, 30.0, 0.2
+#: How the others take connections: quicker than whoever waits for one with patience.
+_TAKERS, _AT_ONCE_S, _LOOK_S = 8, 0.005, 0.1
 _OURS = "FROM pg_stat_activity WHERE application_name LIKE 'ytempire %'"
+_END_OURS = f"SELECT count(pg_terminate_backend(pid)) {_OURS}"
 _IN_FLIGHT = """
 SELECT coalesce(array_agg(id::text), '{}') FROM money.reservations
  WHERE video_id = $1 AND stage = $2 AND state = 'sent'"""
@@ -61,33 +63,35 @@ def _configure(ground: Ground, what: str) -> None:
 def _without_room(ground: Ground) -> float:
     """Others have all its connections, and nobody of ours gets one, for a while."""
     videos = ground.submit(3)
-    before = ground.value(f"SELECT count(*) {_OURS}")
-    with asyncio.Runner() as runner:
-        taken: list[asyncpg.Connection[asyncpg.Record]] = []
-        try:
-            runner.run(_take_all(ground, taken))
-            ground.value(f"SELECT count(pg_terminate_backend(pid)) {_OURS}")
-            end_s = time.monotonic() + _LASTS_S
-            while time.monotonic() < end_s:
-                runner.run(_take_all(ground, taken))
-            left = ground.value(f"SELECT count(*) {_OURS}")
-            assert left < before / 2, f"{left} of {before} sessions have found room: nothing was shown"
-        finally:
-            runner.run(_free(taken))
+    asyncio.run(_crowd(postgres.url(ground.factory.postgres_port, "postgres")))
     return ground.until_ended(*videos)
 
 
-async def _take_all(ground: Ground, taken: list[Any]) -> None:
-    with contextlib.suppress(asyncpg.TooManyConnectionsError):
+async def _crowd(url: str) -> None:
+    """Take whatever connection is free or becomes free, those of ours, too, which are ended; in the end free all."""
+    taken: list[asyncpg.Connection[asyncpg.Record]] = []
+
+    async def take() -> None:
         while True:
-            taken.append(await asyncpg.connect(postgres.url(ground.factory.postgres_port, "postgres")))
-    await asyncio.sleep(0.02)
+            try:
+                taken.append(await asyncpg.connect(url))
+            except (asyncpg.PostgresError, OSError):
+                await asyncio.sleep(_AT_ONCE_S)
 
-
-async def _free(taken: list[Any]) -> None:
-    for connection in taken:
-        connection.terminate()
-    await asyncio.sleep(0)
+    taking = [asyncio.create_task(take()) for _ in range(_TAKERS)]
+    try:
+        async with asyncio.timeout(_WITHIN_S):
+            while not taken or await taken[0].fetchval(_END_OURS):  # noqa: ASYNC110 - it happens in the server
+                await asyncio.sleep(_LOOK_S)
+        await asyncio.sleep(_LASTS_S)  # the fault itself is that time passes
+        left = await taken[0].fetchval(f"SELECT count(*) {_OURS}")
+        assert left == 0, f"{left} sessions of ours have found room: nothing was shown"
+    finally:
+        for task in taking:
+            task.cancel()
+        await asyncio.gather(*taking, return_exceptions=True)
+        for connection in taken:
+            connection.terminate()
 
 
 def _lost(ground: Ground) -> float:
