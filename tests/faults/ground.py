@@ -65,6 +65,7 @@ _LINES: Final = (
 )
 #: Everything that a crash of can be tried on.
 STAGES: Final = ("script", "media", "audio", "render", "quality")
+_BUYERS: Final = STAGES[:3]
 _LOOK_S, _QUIET_WITHIN_S, _STEADY_S, _ENDS_WITHIN_S = 0.05, 60.0, 0.3, 20.0
 
 _IN_HAND = "SELECT count(*) FROM video_queue WHERE status NOT IN ('completed', 'failed', 'cancelled')"
@@ -75,17 +76,20 @@ class Network(NamedTuple):
     """The wires between all processes of the factory and its servers; the ground's own go around them."""
 
     redis: Proxy
+    #: Of whoever buys: each of them to Postgres.
+    buyers: Proxy
+    #: Of everybody else.
     postgres: Proxy
 
-    def passes(self) -> None:
-        """Mend both."""
-        self.redis.passes()
-        self.postgres.passes()
+    @property
+    def record(self) -> tuple[Proxy, Proxy]:
+        """All that lead to Postgres."""
+        return self.buyers, self.postgres
 
-    def close(self) -> None:
-        """End both."""
-        self.redis.close()
-        self.postgres.close()
+    def led(self, name: str, factory: Factory) -> dict[int, int]:
+        """By the port of a server, the one at which this process finds it."""
+        record = self.buyers if name in _BUYERS else self.postgres
+        return {factory.redis_port: self.redis.port, factory.postgres_port: record.port}
 
 
 class Ground:
@@ -131,9 +135,8 @@ class Ground:
         """A second process of a stage, with the first one's settings, whose ways to the servers are never broken."""
         environ = psutil.Process(self.factory.pid_of(stage)).environ()
         if self._network is not None:
-            servers = {self._network.redis.port: self.factory.redis_port}
-            servers[self._network.postgres.port] = self.factory.postgres_port
-            environ = through.led(environ, servers)
+            way = self._network.led(stage, self.factory)
+            environ = through.led(environ, {other: port for port, other in way.items()})
         parent_pid = os.getpid()
         with (self.folder / f"another-{stage}.log").open("ab") as log:
             process = subprocess.Popen(
@@ -278,10 +281,9 @@ class Ground:
             path.unlink()
         self.fakes.order()
         self.figures = []
-        if self._network is not None:
-            self._network.passes()
-            self._network.postgres.forget_ghosts()
-            self._network.redis.forget_ghosts()
+        for wire in self._network or ():
+            wire.passes()
+            wire.forget_ghosts()
 
     def close(self) -> list[str]:
         """End the factory as Ctrl-C does; returns what it left (I6), the first time."""
@@ -340,16 +342,17 @@ def ground(
         factory = Factory(folder / "data", procfile=procfile, environ=settings)
         network = None
         if proxies:
-            network = Network(Proxy(factory.redis_port), Proxy(factory.postgres_port))
-            open_until_the_end.callback(network.close)
+            network = Network(Proxy(factory.redis_port), *(Proxy(factory.postgres_port) for _ in range(2)))
+            for wire in network:
+                open_until_the_end.callback(wire.close)
         procfile.write_text(_procfile(folder / "orders", factory, network), encoding="utf-8")
         factory.start()
         made = Ground(folder, factory, fakes, seed, network)
         try:
             yield made
         finally:
-            if network is not None:
-                network.passes()  # so that everybody can end
+            for wire in network or ():
+                wire.passes()  # so that everybody can end
             made.close()
             if factory.process is not None and factory.process.poll() is None:
                 factory.process.kill()
@@ -357,10 +360,11 @@ def ground(
 
 
 def _procfile(orders: Path, factory: Factory, network: Network | None) -> str:
-    before = ""
-    if network is not None:
-        ways = {factory.redis_port: network.redis.port, factory.postgres_port: network.postgres.port}
-        pairs = " ".join(f"{port}={other}" for port, other in ways.items())
-        before = f"python -m tests.faults.through {pairs} -- "
-    lines = [f"{name}: {before}{command.format(orders=orders)}" for name, command in _LINES]
-    return "\n".join(lines) + "\n"
+    def line(name: str, command: str) -> str:
+        before = ""
+        if network is not None:
+            pairs = " ".join(f"{port}={other}" for port, other in network.led(name, factory).items())
+            before = f"python -m tests.faults.through {pairs} -- "
+        return f"{name}: {before}{command.format(orders=orders)}\n"
+
+    return "".join(line(name, command) for name, command in _LINES)

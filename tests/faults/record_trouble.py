@@ -97,27 +97,28 @@ async def _crowd(url: str) -> None:
 def _lost(ground: Ground) -> float:
     """Whoever is connected hears no more of it and is not told, nor does it hear that they are gone."""
     videos = ground.submit(3)
-    ground.network.postgres.slows(latency_s=0.02)  # so that it happens in the middle of transactions
+    for wire in ground.network.record:
+        wire.slows(latency_s=0.02)  # so that it happens in the middle of transactions
     time.sleep(0.3)
-    ground.network.postgres.loses()
-    time.sleep(_SILENT_S)
-    ground.network.postgres.passes()
+    for wire in ground.network.record:
+        wire.loses()
+    time.sleep(_SILENT_S)  # the fault itself is that time passes
+    for wire in ground.network.record:
+        wire.passes()
     return ground.until_ended(*videos)
 
 
 def _late(ground: Ground) -> float:
     """Work is done while every answer is late."""
     videos = ground.submit(3)
-    ground.network.postgres.slows(latency_s=_LATE_S)
-    try:
-        return ground.until_ended(*videos)
-    finally:
-        ground.network.postgres.passes()
+    for wire in ground.network.record:
+        wire.slows(latency_s=_LATE_S)
+    return ground.until_ended(*videos)
 
 
 def _cut_off(ground: Ground, seller: str, *, dies: bool) -> None:
     """What was sent for is bought, and nobody can book it: it is unknown, counted, and bought again aloud."""
-    stage, wire = SELLERS[seller], ground.network.postgres
+    stage, wire = SELLERS[seller], ground.network.buyers
     reached = ground.order(stage, "after_sent", waits=True)
     pid = ground.factory.pid_of(stage)
     (video,) = ground.submit()
