@@ -26,18 +26,20 @@ Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
 APP_ROLE = "ytempire_app"
-#: What each session asks for, beside its name. A client that is gone without a word, as behind a cut wire, is not
-#: believed in for the two hours that a system takes by itself.
+_COMMAND_TIMEOUT_S = 30.0
+#: What each session asks for, beside its name. A client that is gone without a word, as behind a cut wire, is believed
+#: in for eleven seconds, and not for the two hours that a system takes by itself.
 _ASKED = {
     "role": APP_ROLE,
     "timezone": "UTC",
-    "tcp_keepalives_idle": "30",
-    "tcp_keepalives_interval": "10",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
     "tcp_keepalives_count": "3",
+    # we ask for no more patience than we have; it also ends what was cut off between two messages of one statement
+    "statement_timeout": f"{_COMMAND_TIMEOUT_S * 1000:.0f}",
 }
 #: A transaction of ours never waits for anything but the server.
 _IDLE_AT_LEAST_S = 1.0
-_COMMAND_TIMEOUT_S = 30.0
 _WAIT_MIN_S, _WAIT_MAX_S = 0.05, 2.0
 _log = structlog.get_logger(__name__)
 
