@@ -100,7 +100,7 @@ def _lost(ground: Ground) -> float:
     """Whoever is connected hears no more of it and is not told, nor does it hear that they are gone.
 
     What they had locked is free again after a lease, or, of one that was cut off between two messages of a statement,
-    after the thirty seconds that a statement may take. A machine that is gone is noticed sooner than that by its silence.
+    after the thirty seconds that a statement may take. A machine that is gone is noticed sooner, by its silence.
     """
     videos = ground.submit(3)
     for wire in ground.network.record:
