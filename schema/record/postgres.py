@@ -108,6 +108,8 @@ class Postgres:
         self._clock = clock or SystemClock()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._back_at_s = -math.inf
+        #: Since when nothing that was asked has found a server; None where the last that was has.
+        self._away_since_s: float | None = None
         self._on_away = on_away
         self._closed = False
 
@@ -185,6 +187,11 @@ class Postgres:
         """Seconds since this process last found Postgres away; infinite when it never did."""
         return self._clock.monotonic_s() - self._back_at_s
 
+    def away_for_s(self) -> float:
+        """For so many seconds each try has found no server; 0 where the last one did."""
+        since_s = self._away_since_s
+        return 0.0 if since_s is None else self._clock.monotonic_s() - since_s
+
     async def _patiently(self, once: Callable[[], Awaitable[T]]) -> T:
         wait_s, away = _WAIT_MIN_S, False
         while True:
@@ -195,12 +202,15 @@ class Postgres:
                     raise  # a call that asyncpg refuses is a mistake of ours, no outage
                 if self._on_away is not None:
                     self._on_away()
+                if self._away_since_s is None:
+                    self._away_since_s = self._clock.monotonic_s()
                 if not away and not isinstance(error, asyncpg.TransactionRollbackError):
                     _log.warning("postgres.away", error=f"{type(error).__name__}: {error}")
                     away = True
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 wait_s = min(2 * wait_s, _WAIT_MAX_S)
                 continue
+            self._away_since_s = None
             if away:
                 self._back_at_s = self._clock.monotonic_s()
                 _log.info("postgres.back")
