@@ -156,7 +156,7 @@ def cases() -> Iterator[Case]:
     yield Case(7, "Postgres read-only", _read_only, within_s=_WITHIN_S)
     yield Case(7, "no connection left", _without_room, within_s=_WITHIN_S)
     yield Case(7, "Postgres lost without a word", _lost, within_s=_LOCKED_S, needs=wires)
-    yield Case(7, "Postgres late by 200 ms", _late, within_s=_WITHIN_S, needs=wires)
+    yield Case(7, "Postgres late by 200 ms", _late, within_s=_LOCKED_S, needs=wires)
     for seller in SELLERS:
         needs = wires if seller != "google" else Needs(proxies=True, environ=(("YTEMPIRE_AUDIO_CHAIN", "google"),))
         for then, dies in (("and dies", True), ("and lives", False)):
