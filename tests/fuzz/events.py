@@ -53,7 +53,9 @@ _any = st.one_of(
     st.binary(max_size=60),
     st.text(max_size=60).map(lambda text: text.encode(errors="surrogatepass")),
     st.sampled_from([b"\xff", b"\xc0\x80", b"\xed\xa0\x80", b"\xf4\x90\x80\x80", b"\x80"]),
-    st.builds(lambda part, times: part * times, st.binary(min_size=1, max_size=4), st.sampled_from((100, 3000, 90_000))),
+    st.builds(
+        lambda part, times: part * times, st.binary(min_size=1, max_size=4), st.sampled_from((100, 3000, 90_000))
+    ),
 )
 
 
@@ -106,9 +108,7 @@ ENTRIES: Final[dict[str, st.SearchStrategy[Raw]]] = {
     "facts": _entries(_FACT, _A_FACT),
 }
 _json: st.SearchStrategy[Any] = st.recursive(
-    st.one_of(
-        st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.sampled_from(cases.TEXTS)
-    ),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20), st.sampled_from(cases.TEXTS)),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
@@ -122,8 +122,12 @@ _members = st.dictionaries(
 @st.composite
 def posts(draw: st.DrawFn) -> tuple[bytes, dict[str, str]]:
     """A body and its headers, as the gateway gets them."""
-    told: Any = draw(st.one_of(_members, _members.map(lambda said: {"topic": "Rivers", "notes": "x" * 30, **said}), _json))
-    headers = {"content-type": draw(st.sampled_from(("application/json", "text/plain", "", "application/cloudevents+json; x")))}
+    told: Any = draw(
+        st.one_of(_members, _members.map(lambda said: {"topic": "Rivers", "notes": "x" * 30, **said}), _json)
+    )
+    headers = {
+        "content-type": draw(st.sampled_from(("application/json", "text/plain", "", "application/cloudevents+json; x")))
+    }
     if draw(st.booleans()):
         told = {
             "specversion": draw(st.one_of(st.just("1.0"), _json)),
@@ -192,7 +196,13 @@ def _kept(raw: Mapping[bytes, bytes], error: RefusedError) -> None:
     """A rejection keeps every byte."""
     rejected = notice.rejection(str(error), error.hint, "stream:intake", "1-0", raw)
     assert sorted(rejected.values()) == sorted(
-        [*raw.values(), str(error).encode(errors="replace"), error.hint.encode(errors="replace"), b"stream:intake", b"1-0"]
+        [
+            *raw.values(),
+            str(error).encode(errors="replace"),
+            error.hint.encode(errors="replace"),
+            b"stream:intake",
+            b"1-0",
+        ]
     )
 
 

@@ -43,6 +43,11 @@ class Finding(msgspec.Struct, frozen=True):
     case: str
     size: int
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """What findings with the same cause have in common: the kind of error, and where."""
+        return self.said.partition(":")[0], self.said.rpartition(" at ")[2]
+
 
 class Tally(msgspec.Struct):
     """What became of the cases of a row."""
@@ -81,7 +86,7 @@ class Tally(msgspec.Struct):
                 self.silent += 1
         size = len(case) if isinstance(case, bytes) else len(repr(case))
         finding = Finding(self.row, number, what, said, _shown(case), size)
-        alike = [one for one in self.findings if one.said == said]
+        alike = [one for one in self.findings if one.place == finding.place]
         if not alike and len(self.findings) < _MOST_FINDINGS:
             self.findings.append(finding)
         elif alike and size < alike[0].size:
