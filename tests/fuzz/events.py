@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, Final
 
 import hypothesis
@@ -226,8 +227,22 @@ ROWS: Final = tuple(_WORK)
 def play(row: str, seed: int, number: int, tally: Tally, *, alarm: bool, count: int = BATCH) -> None:
     """Judge one batch; its smallest failing case is among the findings."""
     strategy: st.SearchStrategy[Any] = posts() if row == "cloudevents" else ENTRIES[row]
+    judge = partial(judged, limit_s=LIMIT_S, alarm=alarm, needs_hint=True)
+    drawn(strategy, _WORK[row], judge, f"{row} {seed} {number}", number, tally, count)
 
-    @hypothesis.seed(f"{row} {seed} {number}")
+
+def drawn(
+    strategy: st.SearchStrategy[Any],
+    work: Callable[[Any], object],
+    judge: Callable[[Tally, int, object, Callable[[], object]], str],
+    seed: str,
+    number: int,
+    tally: Tally,
+    count: int,
+) -> None:
+    """Judge so many cases that hypothesis draws; the first bad one ends it, shrunk."""
+
+    @hypothesis.seed(seed)
     @settings(
         max_examples=count,
         database=None,
@@ -237,15 +252,15 @@ def play(row: str, seed: int, number: int, tally: Tally, *, alarm: bool, count: 
         report_multiple_bugs=False,
     )
     @given(strategy)
-    def every(case: Any) -> None:  # noqa: ANN401 - an entry, or a body
-        seen = shrinking if shrinking.bad or tally.bad > before else tally
-        problem = judged(seen, number, case, lambda: _WORK[row](case), limit_s=LIMIT_S, alarm=alarm, needs_hint=True)
+    def every(case: Any) -> None:  # noqa: ANN401 - an entry, a body, a request
+        seen = shrinking if tally.bad > before else tally
+        problem = judge(seen, number, case, lambda: work(case))
         assert not problem, problem
 
-    before, shrinking = tally.bad, Tally(row)
+    before, shrinking = tally.bad, Tally(tally.row)
     try:
         every()
     except AssertionError:
         # the first one is counted; the smallest is shown in its place
         for finding in shrinking.findings:
-            tally.findings = [one for one in tally.findings if one.said != finding.said] + [finding]
+            tally.findings = [one for one in tally.findings if one.place != finding.place] + [finding]
