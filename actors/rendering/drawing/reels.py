@@ -32,6 +32,7 @@ _MOST_ERRORS: Final = 250
 _NOTHING_ELSE: Final = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,webm,avi,mpeg,ogg,mp3,wav,flac"}
 #: More of a clip than this is not looked at, seconds.
 _MOST_S: Final = 600.0
+_HINT: Final = "expected MP4, MOV, WebM or another clip"
 
 
 class Reel:
@@ -44,12 +45,14 @@ class Reel:
         """
         self.name = Path(path).name
         try:
-            self._container: InputContainer = av.open(path, options=_NOTHING_ELSE)
+            self._container: InputContainer = av.open(path, options=_NOTHING_ELSE, metadata_errors="replace")
         except (av.FFmpegError, OSError, ValueError) as error:
-            hint = "expected MP4, MOV, WebM or another clip"
-            raise PermanentError(f"{self.name} is not a clip that can be read: {_said(error)}", hint=hint) from error
+            message = f"{self.name} is not a clip that can be read: {_said(error)}"
+            raise PermanentError(message, hint=_HINT) from error
         try:
             self.stream = self._chosen()
+            if self.stream.codec_context is None:
+                raise PermanentError(f"the clip {self.name} is in a form that nothing here decodes", hint=_HINT)
             self._check_size(self.stream.width, self.stream.height)
         except PermanentError:
             self._container.close()

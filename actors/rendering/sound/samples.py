@@ -63,7 +63,7 @@ def read(path: str, layout: str, *, called: str) -> Iterator[Samples]:
 
 
 def _decoded(path: str, layout: str) -> Iterator[Samples]:
-    with av.open(path) as container:
+    with av.open(path, metadata_errors="replace") as container:
         resampler = av.AudioResampler(format="fltp", layout=layout, rate=RATE_HZ)
         for decoded in container.decode(audio=0):
             for frame in resampler.resample(decoded):
