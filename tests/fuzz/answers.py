@@ -18,7 +18,7 @@ import math
 import random
 import shutil
 import wave
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -77,6 +77,8 @@ class Reader:
         stack.enter_context(mock.patch.dict("os.environ", SSL_CERT_FILE=str(pem)))
         self._runner = stack.enter_context(asyncio.Runner())
         self._rng, self._sent = random.Random(0), Reply(200, b"")  # noqa: S311 - repeatable
+        #: What becomes of a right answer to this provider's request.
+        self._says: Callable[[Reply, str], Reply] = lambda reply, provider: spoilt(self._rng, reply, provider)
         if row != "wire":
             stack.enter_context(mock.patch.object(httpx.AsyncHTTPTransport, "handle_async_request", self._by_httpx))
             stack.enter_context(mock.patch.object(httpx2.AsyncHTTPTransport, "handle_async_request", self._by_httpx2))
@@ -108,8 +110,13 @@ class Reader:
 
     def answer(self, call: Call, provider: str) -> Reply:
         """What is said to this request."""
-        self._sent = spoilt(self._rng, _FAKES[provider].answer(call), provider)
+        self._sent = self._says(_FAKES[provider].answer(call), provider)
         return self._sent
+
+    def read(self, order: msgspec.Struct, says: Callable[[Reply], Reply]) -> Answer[Any]:
+        """Have this order answered by what `says` makes of a right answer."""
+        self._says = lambda reply, _: says(reply)
+        return self._runner.run(_bought(self._row, _settings(_ORIGIN), order, self._folder))
 
     async def _by_httpx(self, request: httpx.Request) -> httpx.Response:
         status, headers, body = await self._said(request)
@@ -214,7 +221,7 @@ def _with_other_sound(rng: random.Random, body: bytes) -> bytes:
     return json.dumps(told).encode()
 
 
-async def _bought(provider: str, settings: Providers, order: msgspec.Struct, out: Path) -> None:
+async def _bought(provider: str, settings: Providers, order: msgspec.Struct, out: Path) -> Answer[Any]:
     one = bought(provider, settings, order)
     try:
         answer = await one.call(out)
@@ -223,6 +230,7 @@ async def _bought(provider: str, settings: Providers, order: msgspec.Struct, out
         _is_a_bill(error.used)
         raise
     _holds(one, answer, out)
+    return answer
 
 
 def _holds(one: Bought, answer: Answer[Any], out: Path) -> None:

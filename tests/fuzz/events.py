@@ -32,6 +32,8 @@ Raw = dict[bytes, bytes]
 BATCH: Final = 200
 LIMIT_S: Final = 1.0
 LIMITS: Final = Limits()
+#: A value of so many bytes is large enough.
+_LARGEST: Final = 10_000_000
 _NOTES: Final = b"Octopuses have three hearts. Two of them serve the gills, and one serves the body. " * 3
 _INTAKE: Final = (
     b"topic", b"notes", b"style", b"voice", b"aspect", b"length", b"priority", b"key", b"type", b"traceparent",
@@ -85,7 +87,8 @@ def _entries(draw: st.DrawFn, known: tuple[bytes, ...], base: Raw) -> Raw:
     if draw(st.integers(0, 40)) == 0:
         entry |= {b"f%d" % number: b"x" for number in range(draw(st.sampled_from((51, 3000))))}
     if draw(st.integers(0, 40)) == 0:
-        entry[draw(_names(known))] = draw(_any) * draw(st.sampled_from((1, 2000)))
+        said = draw(_any)
+        entry[draw(_names(known))] = said * min(draw(st.sampled_from((1, 2000))), _LARGEST // (len(said) or 1))
     for name in draw(st.lists(st.sampled_from(known), max_size=2)) if draw(st.booleans()) else ():
         entry.pop(name, None)
     return entry

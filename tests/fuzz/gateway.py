@@ -51,7 +51,24 @@ _PATHS: Final = (
     "/%00", "/console/%00", "/%ff", "/videos/%00", "/videos/%ed%a0%80/film", "/videos?topic=%00", "/videos?limit=999999999999999999999", "/videos?limit=%f0",
     "//", "/./", "/..", "*", "http://127.0.0.1/livez", "http://[/livez", "/a" * 200, "/" + "x" * 5000, "/videos?" + "a=b&" * 2000, "/videos?topic=" + "%41" * 2000, "/openapi", "/docs", "/metrics",
 )  # fmt: skip
-_METHODS: Final = ("GET", "GET", "GET", "POST", "POST", "POST", "HEAD", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "get", "BREW", "")
+_METHODS: Final = (
+    "GET",
+    "GET",
+    "GET",
+    "POST",
+    "POST",
+    "POST",
+    "HEAD",
+    "OPTIONS",
+    "PUT",
+    "DELETE",
+    "PATCH",
+    "TRACE",
+    "CONNECT",
+    "get",
+    "BREW",
+    "",
+)
 _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "Host": ("localhost", "127.0.0.1:1", "[::1]", "evil.example", "[", "[::1", "localhost:99999", "", "a" * 3000),
     "Origin": ("http://evil.example", "null", "http://[", "http://localhost", "file://", "http://[::1]:x", "//["),
@@ -119,7 +136,9 @@ class Asking:
         for mode in modes[number // len(self._operations) % 2 :]:
             with suppress(Unsatisfiable):  # of some, everything is right
                 name = f"openapi {seed} {number}"
-                events.drawn(operation.as_strategy(generation_mode=mode), self._asked, judge, name, number, tally, count)
+                events.drawn(
+                    operation.as_strategy(generation_mode=mode), self._asked, judge, name, number, tally, count
+                )
                 return
 
     def _asked(self, case: schemathesis.Case) -> None:
@@ -150,7 +169,7 @@ class Asking:
         status = int(head.split(b" ", 2)[1])
         assert status < httpx.codes.INTERNAL_SERVER_ERROR, f"{status}: {body[:200]!r}"
         if status >= httpx.codes.BAD_REQUEST:
-            raise _refusal(body, pieces[0].startswith(b"HEAD"))
+            raise _refusal(body, b"".join(pieces).startswith(b"HEAD"))
 
 
 def _refusal(body: bytes, is_head: bool) -> RefusedError:
@@ -217,7 +236,9 @@ def _chunked(rng: random.Random, body: bytes) -> tuple[bytes, bool]:
     right = b"".join(b"%x\r\n%b\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
     match rng.randrange(8):
         case 0:
-            return rng.choice((b"-1\r\n", b"fffffffffffffffff\r\n", b"7fffffff\r\n", b"zz\r\n", b"\r\n", b"1;" + b"x" * 9000)) + right, False
+            return rng.choice(
+                (b"-1\r\n", b"fffffffffffffffff\r\n", b"7fffffff\r\n", b"zz\r\n", b"\r\n", b"1;" + b"x" * 9000)
+            ) + right, False
         case 1:
             return cases.spoilt(rng, right, head=10), False
         case 2:

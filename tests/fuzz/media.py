@@ -124,7 +124,9 @@ class Desk:
         assert verdict.findings, "a verdict without a finding"
         bad = [finding for finding in verdict.findings if not finding.passed]
         if bad:
-            assert all(finding.measured.strip() and finding.allowed.strip() for finding in bad), "a finding without words"
+            assert all(finding.measured.strip() and finding.allowed.strip() for finding in bad), (
+                "a finding without words"
+            )
             raise PermanentError("; ".join(f"{finding.check}: {finding.measured}" for finding in bad))
 
 
@@ -296,7 +298,13 @@ def _clips(folder: Path) -> None:
     clip(folder / "h264.mp4", paint, seconds=_SECONDS, gop=8)
     clip(folder / "turned.mov", paint, seconds=_SECONDS, turned=90)
     clip(folder / "deep.mkv", paint, seconds=_SECONDS, pix_fmt="yuv420p10le", pixel_aspect=Fraction(4, 3))
-    clip(folder / "vp9.webm", paint, seconds=_SECONDS, codec="libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8"})
+    clip(
+        folder / "vp9.webm",
+        paint,
+        seconds=_SECONDS,
+        codec="libvpx-vp9",
+        options={"deadline": "realtime", "cpu-used": "8"},
+    )
     clip(folder / "h264.avi", paint, seconds=_SECONDS)
     clip(folder / "vp8.webm", paint, seconds=_SECONDS, codec="libvpx")
     clip(folder / "hevc.mp4", paint, seconds=_SECONDS, codec="libx265")
@@ -372,7 +380,9 @@ def _films(folder: Path) -> None:
 def _small_files(folder: Path) -> None:
     root = Path(__file__).parents[2]
     sample = sample_for("octopus") or sample_for("Why octopuses have three hearts")
-    (folder / "notes.txt").write_text(sample.notes if sample else "Rivers carry water to the sea. " * 40, encoding="utf-8")
+    (folder / "notes.txt").write_text(
+        sample.notes if sample else "Rivers carry water to the sea. " * 40, encoding="utf-8"
+    )
     shutil.copy(root / "Procfile", folder / "Procfile")
     shutil.copy(root / ".env.example", folder / "settings.env")
     shutil.copy(root / "schema/money/prices.toml", folder / "prices.toml")
@@ -386,7 +396,9 @@ def _small_files(folder: Path) -> None:
     (folder / "marks.jsonl").write_bytes(
         b"".join(b"[%d,%d,%d,[]]\n" % (n, 1000 * n, zlib.crc32(b"x" * 1000 * n)) for n in (1, 2, 3))
     )
-    (folder / "addresses.json").write_bytes(b'{"pid":1,"redis_url":"redis://127.0.0.1:1/0","database_url":"postgresql://x"}')
+    (folder / "addresses.json").write_bytes(
+        b'{"pid":1,"redis_url":"redis://127.0.0.1:1/0","database_url":"postgresql://x"}'
+    )
 
 
 _JOURNAL: Final = (
