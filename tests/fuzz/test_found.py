@@ -154,7 +154,7 @@ def test_a_hit_without_a_size_takes_no_other_with_it(readers: Readers, width: in
 
 
 def test_a_quota_that_never_begins_anew_is_waited_for_no_longer_than_a_month() -> None:
-    pexels = Pexels(Providers(pexels_api_key="a key of this test"))
+    pexels = Pexels(Providers(pexels_api_key="of-this-test"))
     pexels._note_quota(httpx.Headers({"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "1e300"}))
     with pytest.raises(RateLimitedError) as caught:
         pexels._refuse_spent_quota()
@@ -226,10 +226,9 @@ def test_a_track_that_nothing_here_decodes_is_refused_by_name(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", [b"avc1", b"mp4a"])
-def test_a_film_of_tracks_that_nothing_here_decodes_fails_its_inspection_in_words(tmp_path: Path, kind: bytes) -> None:
+def test_a_film_of_a_track_that_nothing_here_decodes_fails_its_inspection_in_words(tmp_path: Path) -> None:
     _films(tmp_path)
     path = tmp_path / "first.mp4"
-    path.write_bytes(path.read_bytes().replace(kind, b"zzzz"))
-    with pytest.raises(ValueError, match=r"in a form that nothing here decodes|missing format"):
+    path.write_bytes(path.read_bytes().replace(b"avc1", b"zzzz"))
+    with pytest.raises(ValueError, match="a track of video in a form that nothing here decodes"):
         measure(str(path), Video(), _go_on, _unheard)
