@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import math
+import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,13 @@ import httpx
 import msgspec
 import numpy as np
 import pytest
+from PIL import Image
 
 from actors.providers.audio import alignment
 from actors.providers.media.pexels import Pexels
+from actors.providers.media.pictures import plain_copy
 from actors.rendering.copying import copy
+from actors.rendering.drawing import stills
 from actors.rendering.drawing.clips import scout
 from actors.rendering.inspecting.measuring import measure
 from actors.rendering.order import ClipOrder
@@ -84,7 +89,7 @@ def written(**fields: object) -> Says:
     return body(change)
 
 
-_DEEP = b"[" * 3000
+_DEEP = b'{"x": ' + b"[" * 3000 + b"]" * 3000 + b"}"
 _LIES = {"Content-Encoding": "gzip"}
 _UNREADABLE: dict[str, tuple[str, Says]] = {
     "usage_is_a_number": ("openai", body(lambda told: told | {"usage": 0.5})),
@@ -113,7 +118,7 @@ def test_an_answer_that_is_no_answer_of_its_provider_may_have_been_billed_and_en
 _UNUSABLE: dict[str, tuple[str, Says]] = {
     "a_script_that_is_nested_too_deeply": (
         "openai",
-        body(lambda told: told | {"choices": [{"message": {"content": "[" * 3000}}]}),
+        body(lambda told: told | {"choices": [{"message": {"content": _DEEP.decode()}}]}),
     ),
     "hits_that_are_not_utf_8": ("pexels", raw(b'{"photos": [{"url": "\xff"}]}')),
     "sound_in_letters_that_no_base64_has": ("elevenlabs", body(lambda told: told | {"audio_base64": "\u00e9"})),
@@ -216,6 +221,23 @@ def test_a_clip_whose_title_is_not_utf_8_is_taken_all_the_same(tmp_path: Path) -
     assert "\u00e9".encode() in whole
     path.write_bytes(whole.replace("\u00e9".encode(), b"\xe9 "))
     assert scout(str(path)).length_s > 0.5
+
+
+def test_a_picture_that_promises_four_gigabytes_is_asked_for_no_more_than_it_has(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    Image.new("RGB", (700, 700)).save(path)
+    whole = path.read_bytes()
+    at = whole.index(b"IDAT") - 4
+    path.write_bytes(whole[:at] + b"\xff\xff\xff\xf0" + whole[at + 4 :])
+    tracemalloc.start()
+    try:
+        plain_copy(path, tmp_path / "plain.jpg", 640, 360)
+        with contextlib.suppress(PermanentError):
+            stills.load(str(path), 160, 90)
+        most_bytes = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most_bytes < 100 << 20
 
 
 def test_a_track_that_nothing_here_decodes_is_refused_by_name(tmp_path: Path) -> None:
