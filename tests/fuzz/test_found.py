@@ -90,6 +90,7 @@ def written(**fields: object) -> Says:
 
 
 _DEEP = b'{"x": ' + b"[" * 3000 + b"]" * 3000 + b"}"
+_ONLY_DEEP = b"[" * 3000 + b"]" * 3000
 _LIES = {"Content-Encoding": "gzip"}
 _UNREADABLE: dict[str, tuple[str, Says]] = {
     "usage_is_a_number": ("openai", body(lambda told: told | {"usage": 0.5})),
@@ -97,9 +98,7 @@ _UNREADABLE: dict[str, tuple[str, Says]] = {
     "choices_is_a_number": ("openai", body(lambda told: told | {"choices": 0.1})),
     "a_choice_is_a_number": ("openai", body(lambda told: told | {"choices": [2]})),
     "content_is_true": ("openai", body(lambda told: told | {"choices": [{"message": {"content": True}}]})),
-    "nested_too_deeply_openai": ("openai", raw(_DEEP)),
-    "nested_too_deeply_elevenlabs": ("elevenlabs", raw(_DEEP)),
-    "nested_too_deeply_google": ("google", raw(_DEEP)),
+    "nested_too_deeply": ("elevenlabs", raw(_ONLY_DEEP)),
     "not_packed_as_it_says_elevenlabs": ("elevenlabs", raw(b"{}", **_LIES)),
     "not_packed_as_it_says_google": ("google", raw(b"{}", **_LIES)),
     "a_body_where_none_may_be": ("google", raw(b"{}", 204)),
@@ -126,7 +125,10 @@ _UNUSABLE: dict[str, tuple[str, Says]] = {
         "google",
         sound(lambda wav: wav[:34] + b"\x08\x00" + wav[36:40] + b"\x03\x00\x00\x00abc"),
     ),
-    "a_wav_that_goes_back_before_its_beginning": ("google", sound(lambda wav: wav[:4] + b"\x00" * 4 + wav[8:])),
+    "a_wav_whose_form_is_longer_than_the_file": (
+        "google",
+        sound(lambda wav: wav[:16] + b"\x40\x42\x0f\x00" + wav[20:]),
+    ),
 }
 
 
