@@ -26,6 +26,7 @@ from actors.rendering.drawing import stills
 from actors.rendering.drawing.clips import scout
 from actors.rendering.inspecting.measuring import measure
 from actors.rendering.order import ClipOrder
+from actors.rendering.sound.voice import listen
 from deploy.gateway.access import Access
 from deploy.launch import procfile
 from deploy.launch.data_directory import _FILE, addresses
@@ -41,6 +42,7 @@ from tests.fakes.wire import Reply
 from tests.fuzz.answers import Reader, reader
 from tests.fuzz.media import _films, _go_on, _unheard
 from tests.unit.rendering.clips_made import clip, corners
+from tests.unit.rendering.orders import write_wav
 
 Says = Callable[[Reply], Reply]
 Readers = Callable[[str], Reader]
@@ -240,6 +242,18 @@ def test_a_picture_that_promises_four_gigabytes_is_asked_for_no_more_than_it_has
     finally:
         tracemalloc.stop()
     assert most_bytes < 100 << 20
+
+
+@pytest.mark.parametrize("rate_hz", [1, 1_073_789_840])
+def test_a_sound_of_an_absurd_rate_takes_no_memory_and_no_time(tmp_path: Path, rate_hz: int) -> None:
+    """Four bytes of a header: of the fast one a filter was made for half a minute, in 1.8 GB."""
+    path = Path(write_wav(tmp_path / "voice.wav", np.full(24_000, 0.3)))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:24] + rate_hz.to_bytes(4, "little") + whole[28:])
+    with pytest.raises(
+        PermanentError, match=rf"voice\.wav cannot be read: {rate_hz} samples a second, expected 4000 to"
+    ):
+        listen(str(path))
 
 
 def test_a_track_that_nothing_here_decodes_is_refused_by_name(tmp_path: Path) -> None:
