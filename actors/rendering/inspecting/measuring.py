@@ -13,8 +13,8 @@ import av
 import msgspec
 import numpy as np
 
-from actors.rendering.inspecting.senses import ENVELOPE_HZ, Ear, Envelope, Eye, Span
-from actors.rendering.sound.samples import Loudness
+from actors.rendering.inspecting.senses import Ear, Envelope, Eye, Span
+from actors.rendering.sound.samples import FASTEST_HZ, SLOWEST_HZ, Loudness
 from schema.settings.video import Video
 
 
@@ -100,8 +100,8 @@ def _check(pictures: av.VideoStream, sound: av.AudioStream) -> None:
     for stream in (pictures, sound):
         if stream.codec_context is None:
             raise ValueError(f"a track of {stream.type} in a form that nothing here decodes")
-    if sound.rate < ENVELOPE_HZ:
-        raise ValueError(f"sound of {sound.rate} samples a second: expected {ENVELOPE_HZ} or more")
+    if not SLOWEST_HZ <= sound.rate <= FASTEST_HZ:
+        raise ValueError(f"sound of {sound.rate} samples a second: expected {SLOWEST_HZ} to {FASTEST_HZ}")
 
 
 def _declared(path: str, pictures: av.VideoStream, sound: av.AudioStream) -> Measured:

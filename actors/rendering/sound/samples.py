@@ -23,7 +23,7 @@ RATE_HZ = 48_000
 BLOCK = 61_440
 #: Samples a second that sound has. Of slower sound a second would become minutes; for faster one a filter of gigabytes
 #: would be made before the first sample.
-_SLOWEST_HZ, _FASTEST_HZ = 4_000, 768_000
+SLOWEST_HZ, FASTEST_HZ = 4_000, 768_000
 #: Longer sound than this is not heard to its end, seconds; a film has ten minutes.
 _MOST_S = 3_600
 _LAYOUTS = {1: "mono", 2: "stereo"}
@@ -73,8 +73,8 @@ def _decoded(path: str, layout: str) -> Iterator[Samples]:
     with av.open(path, metadata_errors="replace") as container:
         resampler = av.AudioResampler(format="fltp", layout=layout, rate=RATE_HZ)
         for decoded in container.decode(audio=0):
-            if not _SLOWEST_HZ <= decoded.sample_rate <= _FASTEST_HZ:
-                expected = f"expected {_SLOWEST_HZ} to {_FASTEST_HZ}"
+            if not SLOWEST_HZ <= decoded.sample_rate <= FASTEST_HZ:
+                expected = f"expected {SLOWEST_HZ} to {FASTEST_HZ}"
                 raise ValueError(f"{decoded.sample_rate} samples a second, {expected}")
             for frame in resampler.resample(decoded):
                 yield frame.to_ndarray().astype(np.float32, copy=False)
