@@ -19,6 +19,7 @@ import pytest
 from PIL import Image
 
 from actors.providers.audio import alignment
+from actors.providers.media.download import Downloads
 from actors.providers.media.pexels import Pexels
 from actors.providers.media.pictures import plain_copy
 from actors.rendering.copying import copy
@@ -162,6 +163,17 @@ def test_a_hit_without_a_size_takes_no_other_with_it(readers: Readers, width: in
     assert all(one.width > 0 and one.height > 0 for hit in hits for one in hit.renditions)
 
 
+@pytest.mark.parametrize(
+    "url", ["https://a:b/c", "https://[a/", "https://[1:2]/", "https://a\x00b/", "https://\udcff/", "\x00"]
+)
+async def test_an_address_of_a_picture_that_is_none_is_refused(tmp_path: Path, url: str) -> None:
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return ["10.0.0.1"]
+
+    with pytest.raises(PermanentError, match="got a file at|is not a public host"):
+        await Downloads(Providers(), resolve=resolve).fetch(url, tmp_path / "file", kind="image")
+
+
 def test_a_quota_that_never_begins_anew_is_waited_for_no_longer_than_a_month() -> None:
     pexels = Pexels(Providers(pexels_api_key="of-this-test"))
     pexels._note_quota(httpx.Headers({"X-Ratelimit-Remaining": "0", "X-Ratelimit-Reset": "1e300"}))
@@ -242,6 +254,11 @@ def test_a_picture_that_promises_four_gigabytes_is_asked_for_no_more_than_it_has
     finally:
         tracemalloc.stop()
     assert most_bytes < 100 << 20
+
+
+def test_an_alignment_whose_characters_are_no_list_is_no_alignment(readers: Readers) -> None:
+    says = body(lambda told: told | {"alignment": told["alignment"] | {"characters": {"a": 1}}})
+    assert readers("elevenlabs").read(ORDERS["elevenlabs"], says).result.timing == "aligned"
 
 
 @pytest.mark.parametrize("rate_hz", [1, 1_073_789_840])

@@ -198,5 +198,5 @@ def _words(text: str, reply: AudioWithTimestampsResponse, duration_s: float) -> 
             given.character_end_times_seconds,
             duration_s,
         )
-    except (AttributeError, TypeError, OverflowError):  # the client checks no types
+    except (AttributeError, TypeError, LookupError, OverflowError):  # the client checks no types
         return None
