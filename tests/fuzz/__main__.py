@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz [--cases N] [--only ROW] [--seed S] [--json FILE]`: throws broken input at every reader there is.
+"""`python -m tests.fuzz [--cases N] [--only ROW] [--seed S] [--json FILE]`: gives broken input to every reader there is.
 
 Rows are groups (events, http, answers, media) or one of a group, by commas. A case is its row, the seed and its number:
 `--only ROW --seed S --number N` plays that one again and shows it. With `--json` every row that is done is kept, and a

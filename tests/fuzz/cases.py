@@ -33,7 +33,7 @@ def chance(row: str, seed: int, number: int) -> random.Random:
 
 def text(rng: random.Random) -> str:
     """A text that somebody may have sent."""
-    if rng.random() < 0.7:  # noqa: PLR2004 - mostly what has done harm before
+    if rng.random() < 0.7:
         return rng.choice(TEXTS)
     ranges = ((32, 126), (0, 31), (0xA0, 0x17F), (0x300, 0x36F), (0x590, 0x6FF), (0x4E00, 0x4FFF), (0x1F300, 0x1F6FF))
     return "".join(chr(rng.randint(*rng.choice(ranges))) for _ in range(rng.choice((1, 3, 20, 200))))
@@ -55,7 +55,7 @@ def value(rng: random.Random) -> Any:  # noqa: ANN401 - anything JSON can say, a
         case 6:
             made: Any = rng.choice((1, "x", None))
             for _ in range(rng.choice(_DEEP[:3])):
-                made = [made] if rng.random() < 0.5 else {"a": made}  # noqa: PLR2004 - a coin
+                made = [made] if rng.random() < 0.5 else {"a": made}
             return made
         case _:
             return text(rng)
@@ -69,7 +69,7 @@ def changed(rng: random.Random, told: Any) -> Any:  # noqa: ANN401 - likewise
 
 
 def _changed_once(rng: random.Random, told: Any) -> Any:  # noqa: ANN401 - likewise
-    if isinstance(told, dict) and told and rng.random() < 0.92:  # noqa: PLR2004 - mostly deeper
+    if isinstance(told, dict) and told and rng.random() < 0.92:
         name = rng.choice(list(told))
         rest = {key: one for key, one in told.items() if key != name}
         match rng.randrange(14):
@@ -81,7 +81,7 @@ def _changed_once(rng: random.Random, told: Any) -> Any:  # noqa: ANN401 - likew
                 return {**told, text(rng)[:50]: value(rng)}
             case _:
                 return {**told, name: _changed_once(rng, told[name])}
-    if isinstance(told, list) and told and rng.random() < 0.92:  # noqa: PLR2004 - likewise
+    if isinstance(told, list) and told and rng.random() < 0.92:
         at = rng.randrange(len(told))
         match rng.randrange(14):
             case 0:
@@ -92,7 +92,7 @@ def _changed_once(rng: random.Random, told: Any) -> Any:  # noqa: ANN401 - likew
                 return [*told[:at], value(rng), *told[at:]]
             case _:
                 return [*told[:at], _changed_once(rng, told[at]), *told[at + 1 :]]
-    if isinstance(told, str) and rng.random() < 0.5:  # noqa: PLR2004 - a coin
+    if isinstance(told, str) and rng.random() < 0.5:
         at = rng.randint(0, len(told))
         return told[:at] + text(rng)[:500] + told[at + rng.randrange(3) :]
     return value(rng)
@@ -100,7 +100,7 @@ def _changed_once(rng: random.Random, told: Any) -> Any:  # noqa: ANN401 - likew
 
 def as_json(rng: random.Random, told: Any) -> bytes:  # noqa: ANN401 - likewise
     """Bytes that may be JSON: NaN, halves of characters and keys that come twice are what libraries differ in."""
-    said = json.dumps(told, ensure_ascii=rng.random() < 0.5).encode(errors="surrogatepass")  # noqa: PLR2004 - a coin
+    said = json.dumps(told, ensure_ascii=rng.random() < 0.5).encode(errors="surrogatepass")
     match rng.randrange(24):
         case 0:
             return b"\xef\xbb\xbf" + said
@@ -123,7 +123,7 @@ def spoilt(rng: random.Random, data: bytes, *, other: bytes = b"", head: int = 0
     """The bytes after accidents: cut, flipped, spliced, said twice; near the beginning more often when `head` is set."""
     made = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 4, 12))):
-        at = rng.randrange(min(head, len(made)) if head and made and rng.random() < 0.6 else len(made) or 1)  # noqa: PLR2004
+        at = rng.randrange(min(head, len(made)) if head and made and rng.random() < 0.6 else len(made) or 1)
         rng.choice(_ACCIDENTS)(rng, made, at, other)
     return bytes(made)
 
@@ -144,7 +144,7 @@ def _noise(rng: random.Random, made: bytearray, at: int, _other: bytes) -> None:
 
 
 def _cut(rng: random.Random, made: bytearray, at: int, _other: bytes) -> None:
-    if rng.random() < 0.5:  # noqa: PLR2004 - a coin
+    if rng.random() < 0.5:
         del made[at:]
     else:
         del made[at : at + rng.choice((1, 2, 7, 100, 5000))]

@@ -74,18 +74,18 @@ _HEADERS: Final[dict[str, tuple[str, ...]]] = {
     "Origin": ("http://evil.example", "null", "http://[", "http://localhost", "file://", "http://[::1]:x", "//["),
     "Referer": ("http://[",),
     "Sec-Fetch-Site": ("cross-site", "same-origin", "none"),
-    "Content-Type": ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/cloudevents+json; charset=x", "a/b; c=\"", ";", "image/png"),
+    "Content-Type": ("application/json", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/cloudevents+json; charset=x", 'a/b; c="', ";", "image/png"),
     "Content-Length": ("0", "5", "-1", "99999999999", "1, 1", "0x10", "+5", "\u00b2"),
     "Transfer-Encoding": ("chunked", "gzip, chunked", "identity", "chunked, chunked"),
     "Content-Encoding": ("gzip", "br"),
     "Accept-Encoding": ("gzip", "*;q=0", "x" * 500),
     "Accept": ("text/html", "application/x-nothing", "*/*;q=x", "a"),
     "Range": ("bytes=0-", "bytes=-1", "bytes=9-1", "bytes=" + "9" * 300 + "-", "bytes=0-1,2-3", "lines=1-2"),
-    "If-None-Match": ("*", "\"x\"", "W/\"" + "a" * 300),
+    "If-None-Match": ("*", '"x"', 'W/"' + "a" * 300),
     "Expect": ("100-continue", "200-nothing"),
     "Connection": ("keep-alive", "upgrade", "close, x"),
     "Upgrade": ("websocket", "h2c"),
-    "Cookie": ("ytempire_token=x", "=;=;=", "a=\"", "\x01=2", ";" * 500),
+    "Cookie": ("ytempire_token=x", "=;=;=", 'a="', "\x01=2", ";" * 500),
     "Authorization": ("Bearer x", "Bearer", "Basic \u00ff", f"Bearer {TOKEN}"),
     "X-Forwarded-For": ("1.2.3.4", "::", "x"),
     "X-HTTP-Method-Override": ("DELETE",),
@@ -149,7 +149,7 @@ class Asking:
             told = "; ".join(" ".join(str(failure).split())[:160] for failure in failures.exceptions)
             raise AssertionError(f"{case.method} {case.path}: {told}") from failures
         if response.status_code >= httpx.codes.BAD_REQUEST:
-            raise _refusal(response.content, case.method == "HEAD")
+            raise _refusal(response.content, is_head=case.method == "HEAD")
 
     def _on_a_socket(self, pieces: list[bytes], *, whole: bool) -> None:
         said = b""
@@ -169,10 +169,10 @@ class Asking:
         status = int(head.split(b" ", 2)[1])
         assert status < httpx.codes.INTERNAL_SERVER_ERROR, f"{status}: {body[:200]!r}"
         if status >= httpx.codes.BAD_REQUEST:
-            raise _refusal(body, b"".join(pieces).startswith(b"HEAD"))
+            raise _refusal(body, is_head=b"".join(pieces).startswith(b"HEAD"))
 
 
-def _refusal(body: bytes, is_head: bool) -> RefusedError:
+def _refusal(body: bytes, *, is_head: bool) -> RefusedError:
     """The reason that an answer gives."""
     if is_head:
         return RefusedError("an answer to HEAD has no body", hint="ask with GET")

@@ -29,7 +29,7 @@ _MOST_FINDINGS = 40
 What = Literal["crash", "hang", "silent"]
 
 
-class TooSlow(BaseException):  # noqa: N818 - nobody may take it for an error and go on
+class TooSlow(BaseException):
     """The case has taken longer than it may."""
 
 

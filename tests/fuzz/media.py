@@ -7,7 +7,6 @@ memory, see `playing`.
 
 from __future__ import annotations
 
-import io
 import random
 import shutil
 import struct
@@ -168,7 +167,7 @@ def _watch(path: Path) -> None:
     """A clip is copied, and shown in a film."""
     copied = copy(ClipOrder(str(path), str(path.with_name("copy"))), checkpoint=_go_on, progress=_unheard)
     usable = scout(copied.path)
-    loop_s = usable.length_s if usable.length_s < 2 else 0.0  # noqa: PLR2004 - goes round
+    loop_s = usable.length_s if usable.length_s < 2 else 0.0
     shot = Clip(copied.path, Part(usable.start_s, loop_s=loop_s), _FRAME)
     frame = blank(*_FRAME)
     for elapsed_s in (0.0, 0.04, 0.3, 0.9, 2.5):

@@ -170,7 +170,7 @@ async def test_an_address_of_a_picture_that_is_none_is_refused(tmp_path: Path, u
     async def resolve(_host: str, _port: int) -> list[str]:
         return ["10.0.0.1"]
 
-    with pytest.raises(PermanentError, match="got a file at|is not a public host"):
+    with pytest.raises(PermanentError, match=r"got a file at|is not a public host"):
         await Downloads(Providers(), resolve=resolve).fetch(url, tmp_path / "file", kind="image")
 
 

@@ -51,8 +51,6 @@ class Reel:
             raise PermanentError(message, hint=_HINT) from error
         try:
             self.stream = self._chosen()
-            if self.stream.codec_context is None:
-                raise PermanentError(f"the clip {self.name} is in a form that nothing here decodes", hint=_HINT)
             self._check_size(self.stream.width, self.stream.height)
         except PermanentError:
             self._container.close()
@@ -160,6 +158,8 @@ class Reel:
         """The moving picture; what a song has for a cover does not count."""
         for stream in self._container.streams.video:
             if not stream.disposition & (Disposition.attached_pic | Disposition.still_image):
+                if stream.codec_context is None:
+                    raise PermanentError(f"the clip {self.name} is in a form that nothing here decodes", hint=_HINT)
                 return stream
         raise PermanentError(f"{self.name} has no moving picture in it", hint="expected a clip with a video track")
 
