@@ -22,6 +22,7 @@ import av
 import msgspec
 import numpy as np
 import structlog
+from av.audio.stream import AudioStream
 from PIL import Image
 
 from actors.providers.audio.language import refuse_unspeakable
@@ -334,6 +335,8 @@ def _tone(seconds: float) -> np.ndarray[Any, np.dtype[np.float32]]:
 def _sound(path: Path, codec: str, seconds: float = _SECONDS) -> None:
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=RATE_HZ, layout="mono")
+        assert isinstance(stream, AudioStream)
+        assert stream.codec_context.format is not None
         form = stream.codec_context.format.name
         size = stream.codec_context.frame_size or 4096
         resampler = av.AudioResampler(form, "mono", RATE_HZ, frame_size=size)

@@ -7,7 +7,7 @@ import contextlib
 import json
 import math
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +68,11 @@ def body(change: Callable[[Any], Any]) -> Says:
     return lambda reply: msgspec.structs.replace(reply, body=json.dumps(change(json.loads(reply.body))).encode())
 
 
-def raw(data: bytes, status: int = 200, **headers: str) -> Says:
+def raw(data: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Says:
     """Another body."""
-    named = {name.replace("_", "-"): text for name, text in headers.items()}
-    return lambda reply: msgspec.structs.replace(reply, status=status, body=data, headers={**reply.headers, **named})
+    return lambda reply: msgspec.structs.replace(
+        reply, status=status, body=data, headers={**reply.headers, **(headers or {})}
+    )
 
 
 def sound(change: Callable[[bytes], bytes]) -> Says:
@@ -102,8 +103,8 @@ _UNREADABLE: dict[str, tuple[str, Says]] = {
     "a_choice_is_a_number": ("openai", body(lambda told: told | {"choices": [2]})),
     "content_is_true": ("openai", body(lambda told: told | {"choices": [{"message": {"content": True}}]})),
     "nested_too_deeply": ("elevenlabs", raw(_ONLY_DEEP)),
-    "not_packed_as_it_says_elevenlabs": ("elevenlabs", raw(b"{}", **_LIES)),
-    "not_packed_as_it_says_google": ("google", raw(b"{}", **_LIES)),
+    "not_packed_as_it_says_elevenlabs": ("elevenlabs", raw(b"{}", headers=_LIES)),
+    "not_packed_as_it_says_google": ("google", raw(b"{}", headers=_LIES)),
     "a_body_where_none_may_be": ("google", raw(b"{}", 204)),
     "an_error_that_is_a_text": ("google", raw(b'"no"', 500)),
 }  # fmt: skip
