@@ -24,6 +24,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from tests.bench import waiting
 from tests.fuzz.judging import Tally
 
 _ROOT: Final = Path(__file__).parents[2]
@@ -170,6 +171,7 @@ def _in_a_process(row: Row, seed: int, first: int, cases: int, total: Tally) -> 
             code = process.wait()
         for reader in readers:
             reader.join(_ENDS_WITHIN_S)
+    waiting.wait(0)  # whoever ends this ends that one, too, and it is no finding
     if said or code:
         total.cases += 1
         end = b"".join(errors).decode(errors="replace").strip().splitlines()[-1:]
