@@ -27,7 +27,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import certifi
 import httpx
-import httpx2
+import httpx2  # what the client of OpenAI is built on
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter

