@@ -102,6 +102,7 @@ app.command()(completion.completion)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)
 app.command("bench", context_settings=_PASS_ON)(proof.run_bench)
 app.command("faults", context_settings=_PASS_ON)(proof.run_faults)
+app.command("fuzz", context_settings=_PASS_ON)(proof.run_fuzz)
 
 
 def main() -> int:

@@ -30,7 +30,12 @@ def read(path: Path) -> tuple[Line, ...]:
     Raises ConfigurationError, naming the line, when it is not a Procfile or a name comes twice.
     """
     lines: dict[str, Line] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        whole = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
+        raise ConfigurationError(message, hint="save it as UTF-8 text") from None
+    for number, text in enumerate(whole.splitlines(), start=1):
         if not text.strip() or text.lstrip().startswith("#"):
             continue
         line = _parse(text, f"{path}, line {number}")
