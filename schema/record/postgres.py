@@ -20,6 +20,7 @@ import structlog
 from schema.clock import Clock, SystemClock
 from schema.errors import ConfigurationError
 from schema.record.migrations import migrate
+from schema.release import RELEASE
 from schema.settings.servers import Servers
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -89,7 +90,8 @@ class Postgres:
     ) -> None:
         """Nothing is opened yet.
 
-        `process` becomes the application_name that operators see; `on_away` is told of each try that found no server.
+        `process` and the release become the application_name that operators see; `on_away` is told of each try that
+        found no server.
         """
         self._url, self._servers, self._process = database_url, servers, process
         self._clock = clock or SystemClock()
@@ -112,7 +114,7 @@ class Postgres:
             init=_prepare,
             # through a pgbouncer: `RESET ALL` would take the session's name and time zone from whoever has it next
             reset=_leave if self._servers.database_direct_url else None,
-            server_settings={"application_name": f"ytempire {self._process}", **_ASKED},
+            server_settings={"application_name": f"ytempire {self._process} {RELEASE}", **_ASKED},
         )
         # a pgbouncer may be told to ignore what a client asks for: then the rights of the owner would be ours
         if (role := await self._pool.fetchval("SELECT current_user")) != APP_ROLE:
