@@ -13,7 +13,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -43,7 +43,7 @@ SCALED: Final = {
     "YTEMPIRE_AUDIO_CHAIN": "elevenlabs",
     "YTEMPIRE_WAL_ARCHIVE": "false",
 }
-_LINES: Final = (
+LINES: Final = (
     *((name, f"python -m tests.faults.armed {{orders}} actors {name}") for name in ("intake", "control", "dispatch")),
     *((name, f"python -m tests.faults.armed {{orders}} actors {name}") for name in ("script", "media", "audio")),
     *(
@@ -72,6 +72,8 @@ class Ground:
         self._record: invariants.Record | None = None
         self._uncovered: dict[str, None] = {}
         self._submitted, self._is_closed = 0, False
+        #: Another host on the same servers, where there is one.
+        self.beside: Factory | None = None
         self._ask(self._watch())
 
     @property
@@ -209,19 +211,11 @@ class Ground:
         """End the factory as Ctrl-C does; returns what it left (I6), the first time."""
         if self._is_closed:
             return []
-        self._is_closed, left = True, []
-        process = self.factory.process
-        if process is not None and process.poll() is None:
-            children = self.factory.children()
-            code = self.factory.stop()
-            left += [f"I6: Ctrl-C ended with {code}"] if code else []
-            alive = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-            left += [f"I6: {child.name()} has outlived the factory" for child in alive]
-            left += [f"I6: scratch/{path.name} was left" for path in (self.folder / "data/scratch").glob("*")]
+        self._is_closed, left = True, [] if self.beside is None else _ended(self.beside)
+        left += _ended(self.factory)
         if self._record is not None:
             self._record.terminate()
         self._runner.close()
-        self.factory.close()
         return left
 
     def _ask(self, what: Coroutine[Any, Any, T]) -> T:
@@ -249,13 +243,32 @@ class Ground:
         return "the record does not answer"
 
 
+def _ended(factory: Factory) -> list[str]:
+    """End one as Ctrl-C does; returns what it left."""
+    left, process = [], factory.process
+    if process is not None and process.poll() is None:
+        children = factory.children()
+        code = factory.stop()
+        left += [f"I6: Ctrl-C ended with {code}"] if code else []
+        alive = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        left += [f"I6: {child.name()} has outlived the factory" for child in alive]
+        left += [f"I6: scratch/{path.name} was left" for path in (factory.folder / "scratch").glob("*")]
+    factory.close()
+    return left
+
+
+def write_procfile(path: Path, orders: Path, lines: Sequence[tuple[str, str]] = LINES) -> Path:
+    """The list of processes, each of which obeys the orders."""
+    said = [f"{name}: {command.format(orders=orders)}" for name, command in lines]
+    path.write_text("\n".join(said) + "\n", encoding="utf-8")
+    return path
+
+
 @contextlib.contextmanager
 def ground(folder: Path, *, seed: int = 0, environ: Mapping[str, str] | None = None) -> Iterator[Ground]:
     """One that runs, in `folder`; nothing is left of its processes after the block."""
     (folder / "orders").mkdir(parents=True)
-    procfile = folder / "Procfile"
-    lines = [f"{name}: {command.format(orders=folder / 'orders')}" for name, command in _LINES]
-    procfile.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    procfile = write_procfile(folder / "Procfile", folder / "orders")
     with fakes_running.running(folder) as fakes:
         settings = {**fakes.environ(), **SCALED, **(environ or {})}
         factory = Factory(folder / "data", procfile=procfile, environ=settings)
@@ -265,6 +278,7 @@ def ground(folder: Path, *, seed: int = 0, environ: Mapping[str, str] | None = N
             yield made
         finally:
             made.close()
-            if factory.process is not None and factory.process.poll() is None:
-                factory.process.kill()
-                factory.process.wait()
+            for one in (factory, made.beside):
+                if one is not None and one.process is not None and one.process.poll() is None:
+                    one.process.kill()
+                    one.process.wait()

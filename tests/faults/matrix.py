@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Final, cast
 
@@ -20,10 +21,14 @@ import msgspec
 from deploy.launch.plan import ROOT
 from schema import flow
 from tests.fakes.faults import Fault, Kind, Provider
-from tests.faults.ground import Ground
+from tests.faults import upgrades
+from tests.faults.ground import Ground, ground
+from tests.faults.releases import upgrading
 
 #: Returns the recovery in seconds; None where nothing had to recover.
 Play = Callable[[Ground], float | None]
+#: Makes a ground, in a folder and by a seed.
+Make = Callable[..., AbstractContextManager[Ground]]
 
 ROWS: Final[Mapping[int, str]] = {
     1: "kill -9 at every named point of every stage",
@@ -96,6 +101,8 @@ class Case(msgspec.Struct, frozen=True):
     short: bool = False
     #: The seconds within which its work has to go on (I9).
     within_s: float = 10.0
+    #: Cases one after the other that are played on the same ground share it.
+    make: Make = ground
 
 
 def dies(ground: Ground, stage: str, point: str) -> float:
@@ -266,6 +273,10 @@ def _cases() -> Iterator[Case]:
         )
     yield Case(19, "halted", partial(halted, times=1), short=True)
     yield Case(19, "halted twice", partial(halted, times=2))
+    for stage in ("script", "media", "audio", "render", "quality"):
+        name = f"an old {stage} drains, the next release goes on"
+        yield Case(21, name, partial(upgrades.drained, stage=stage), make=upgrading)
+    yield Case(21, "every process replaced, and back", upgrades.replaced, make=upgrading)
     for row in TESTED:
         yield Case(row, "by tests of its own", partial(shown, row=row))
 

@@ -15,8 +15,8 @@ import asyncpg
 import msgspec
 
 from schema.errors import PipelineError
-from tests.faults.ground import Ground, ground
-from tests.faults.matrix import ROWS, Case
+from tests.faults.ground import Ground
+from tests.faults.matrix import ROWS, Case, Make
 
 Say = Callable[[str], None]
 
@@ -65,11 +65,11 @@ class _Grounds:
         self._open = ExitStack()
         self._ground: Ground | None = None
 
-    def get(self) -> Ground:
+    def get(self, make: Make) -> Ground:
         if self._ground is None:
             self._count += 1
             self._ground = self._open.enter_context(
-                ground(self._folder / str(self._count), seed=self._seed + self._count)
+                make(self._folder / str(self._count), seed=self._seed + self._count)
             )
         return self._ground
 
@@ -97,7 +97,7 @@ def play(cases: Sequence[Case], *, rounds: int, seed: int, journal: Journal, say
     with _grounds(seed) as grounds:
         for place, (number, case) in enumerate(todo, start=1):
             run = _played(case, number, seed, grounds)
-            if place == len(todo) or run.broken:
+            if run.broken or place == len(todo) or todo[place][1].make is not case.make:
                 run = msgspec.structs.replace(run, broken=(*run.broken, *grounds.leave()))
             journal.keep(run)
             recovered = "" if run.recovery_s is None else f", recovered in {run.recovery_s:.1f} s"
@@ -110,7 +110,7 @@ def play(cases: Sequence[Case], *, rounds: int, seed: int, journal: Journal, say
 def _played(case: Case, number: int, seed: int, grounds: _Grounds) -> Run:
     began_s, recovery_s = time.monotonic(), None
     try:
-        where = grounds.get()
+        where = grounds.get(case.make)
         where.forget()
         recovery_s = case.play(where)
         where.until_quiet()
