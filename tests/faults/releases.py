@@ -24,7 +24,7 @@ NEXT: Final = "99.0.0"
 _PACKAGES: Final = ("schema", "streams", "actors", "guardians", "deploy", "tests")
 #: What the next release writes otherwise: by file, each text and what takes its place.
 _EDITS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
-    "schema/release.py": ((f'"{RELEASE}"', f'"{NEXT}"'),),
+    "pyproject.toml": ((f'\nversion = "{RELEASE}"\n', f'\nversion = "{NEXT}"\n'),),
     "schema/events/fact.py": (('    reason: str = ""\n\n\n', '    reason: str = ""\n    hue: str = "warm"\n\n\n'),),
     "schema/documents.py": (('    language: str = "en"\n', '    language: str = "en"\n    tone: str = "calm"\n'),),
     "schema/record/claiming.py": (
@@ -48,7 +48,8 @@ def copy(to: Path) -> Path:
     """Today's release, as a checkout of its own."""
     for name in _PACKAGES:
         shutil.copytree(ROOT / name, to / name)
-    shutil.copy2(ROOT / "Procfile", to)
+    for name in ("Procfile", "pyproject.toml"):
+        shutil.copy2(ROOT / name, to)
     return to
 
 
