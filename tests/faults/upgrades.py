@@ -40,8 +40,10 @@ _BADLY_ENDED: Final = """
 SELECT array_agg(format('%s %s', video_id, outcome)) FROM stage_attempts
  WHERE worker LIKE $1 AND outcome NOT IN ('done', 'released')"""
 _COUNTED: Final = """
-SELECT array_agg(format('%s %s: %s failures, %s crashes', video_id, stage, failures, crashes)) FROM video_stages
- WHERE video_id = ANY($1) AND failures + crashes > 0"""
+SELECT array_agg(format('%s %s: %s failures, %s crashes; %s', s.video_id, stage, failures, crashes,
+                        (SELECT string_agg(a.outcome || ' ' || coalesce(a.error, ''), ', ' ORDER BY attempt)
+                           FROM stage_attempts AS a WHERE (a.video_id, a.stage) = (s.video_id, s.stage))))
+  FROM video_stages AS s WHERE s.video_id = ANY($1) AND failures + crashes > 0"""
 _RELEASES: Final = "SELECT array_agg(DISTINCT release) FROM stage_attempts WHERE video_id = ANY($1)"
 
 
