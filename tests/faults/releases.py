@@ -42,6 +42,8 @@ _BESIDE: Final = (
 )
 #: How long the work takes that is drained in its middle.
 _WORK_S: Final = "1"
+#: Two factories on a small machine are slow to answer, and what is late is not what is looked for.
+_PATIENT: Final = {"YTEMPIRE_SCRIPT_TIMEOUT_S": "8", "YTEMPIRE_SPEECH_TIMEOUT_S": "8"}
 
 
 def copy(to: Path) -> Path:
@@ -83,7 +85,7 @@ def upgrading(folder: Path, *, seed: int = 0) -> Iterator[Ground]:
     site, upgraded = copy(folder / "site"), copy_next(folder / "next")
     copy_next(folder / "aside")
     # a checkout is named by its path alone, not by where it is started
-    settings = {"PYTHONSAFEPATH": "1", "STUB_STAGE_S": _WORK_S}
+    settings = {"PYTHONSAFEPATH": "1", "STUB_STAGE_S": _WORK_S, **_PATIENT}
     with ground(folder, seed=seed, environ={**settings, "PYTHONPATH": str(site)}) as made:
         first = made.factory
         procfile = write_procfile(
