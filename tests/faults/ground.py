@@ -22,6 +22,7 @@ import psutil
 
 from schema.money.prices import Prices
 from streams import names
+from tests.bench import waiting
 from tests.factory.running import Factory
 from tests.fakes import running as fakes_running
 from tests.fakes.running import Fakes
@@ -110,7 +111,7 @@ class Ground:
                     return found
             if time.monotonic() > end_s:
                 raise AssertionError(f"not within {within_s:g} s; {self._state()}\n" + "".join(self.factory.said[-25:]))
-            time.sleep(_LOOK_S)
+            waiting.wait(_LOOK_S)
 
     def _look(self) -> None:
         lines = self.fakes.lines()
