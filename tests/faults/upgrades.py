@@ -33,9 +33,11 @@ _LATE_S: Final = 1.0
 
 _HELD: Final = """
 SELECT array_agg(video_id) FROM video_stages WHERE stage = $1 AND status = 'running' AND worker LIKE $2"""
-_UNDONE: Final = """
+#: Nobody else has begun, and the stage is not done either, so that somebody has to.
+_LEFT: Final = """
 SELECT count(*) FROM unnest($1::text[]) AS video
- WHERE NOT EXISTS (SELECT FROM video_stages WHERE video_id = video AND stage = $2 AND status = 'done')"""
+ WHERE NOT EXISTS (SELECT FROM video_stages WHERE video_id = video AND stage = $2 AND status = 'done')
+   AND NOT EXISTS (SELECT FROM stage_attempts WHERE video_id = video AND stage = $2 AND worker NOT LIKE $3)"""
 #: Attempts that ended badly; that a machine under load has not heard a provider in time is no matter of an upgrade.
 _LOST: Final = """
 SELECT array_agg(format('%s %s, attempt %s: %s %s', video_id, stage, attempt, outcome, error)) FROM stage_attempts
@@ -45,7 +47,7 @@ _RELEASES: Final = "SELECT array_agg(DISTINCT release) FROM stage_attempts WHERE
 
 
 def drained(ground: Ground, stage: str) -> float:
-    """An old process is told to end in the middle of its work, while a new one is there; until its work was done."""
+    """An old process is told to end in the middle of its work, while a new one is there; until its work went on."""
     pid = ground.factory.pid_of(stage)
     newer = _beside(ground).pid_of(stage)
     if stage in _SELLERS:
@@ -67,7 +69,7 @@ def drained(ground: Ground, stage: str) -> float:
     assert _how_it_ended(ground, stage, said) == "0", (
         f"{stage} did not end by itself, but with {_how_it_ended(ground, stage, said)}"
     )
-    ground.until(lambda: ground.value(_UNDONE, held, stage) == 0)
+    ground.until(lambda: ground.value(_LEFT, held, stage, workers) == 0)
     recovery_s = time.monotonic() - began_s
     _until_ready(ground, stage, RELEASE, said)
     ground.until_ended(*videos)
