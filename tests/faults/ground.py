@@ -13,7 +13,7 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -44,7 +44,7 @@ SCALED: Final = {
     "YTEMPIRE_AUDIO_CHAIN": "elevenlabs",
     "YTEMPIRE_WAL_ARCHIVE": "false",
 }
-LINES: Final = (
+_LINES: Final = (
     *((name, f"python -m tests.faults.armed {{orders}} actors {name}") for name in ("intake", "control", "dispatch")),
     *((name, f"python -m tests.faults.armed {{orders}} actors {name}") for name in ("script", "media", "audio")),
     *(
@@ -258,18 +258,13 @@ def _ended(factory: Factory) -> list[str]:
     return left
 
 
-def write_procfile(path: Path, orders: Path, lines: Sequence[tuple[str, str]] = LINES) -> Path:
-    """The list of processes, each of which obeys the orders."""
-    said = [f"{name}: {command.format(orders=orders)}" for name, command in lines]
-    path.write_text("\n".join(said) + "\n", encoding="utf-8")
-    return path
-
-
 @contextlib.contextmanager
 def ground(folder: Path, *, seed: int = 0, environ: Mapping[str, str] | None = None) -> Iterator[Ground]:
     """One that runs, in `folder`; nothing is left of its processes after the block."""
     (folder / "orders").mkdir(parents=True)
-    procfile = write_procfile(folder / "Procfile", folder / "orders")
+    procfile = folder / "Procfile"
+    lines = [f"{name}: {command.format(orders=folder / 'orders')}" for name, command in _LINES]
+    procfile.write_text("\n".join(lines) + "\n", encoding="utf-8")
     with fakes_running.running(folder) as fakes:
         settings = {**fakes.environ(), **SCALED, **(environ or {})}
         factory = Factory(folder / "data", procfile=procfile, environ=settings)

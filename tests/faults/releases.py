@@ -18,7 +18,7 @@ from deploy.launch.plan import ROOT
 from schema.record.migrations import migrations
 from schema.release import RELEASE
 from tests.factory.running import Factory
-from tests.faults.ground import LINES, Ground, ground, write_procfile
+from tests.faults.ground import Ground, ground
 
 NEXT: Final = "99.0.0"
 _PACKAGES: Final = ("schema", "streams", "actors", "guardians", "deploy", "tests")
@@ -88,9 +88,9 @@ def upgrading(folder: Path, *, seed: int = 0) -> Iterator[Ground]:
     settings = {"PYTHONSAFEPATH": "1", "STUB_STAGE_S": _WORK_S, **_PATIENT}
     with ground(folder, seed=seed, environ={**settings, "PYTHONPATH": str(site)}) as made:
         first = made.factory
-        procfile = write_procfile(
-            folder / "Procfile.beside", made.orders, [line for line in LINES if line[0] in _BESIDE]
-        )
+        lines = (folder / "Procfile").read_text(encoding="utf-8").splitlines(keepends=True)
+        procfile = folder / "Procfile.beside"
+        procfile.write_text("".join(line for line in lines if line.partition(":")[0] in _BESIDE), encoding="utf-8")
         environ = {name: value for name, value in first.environ.items() if not name.endswith("_PORT")} | {
             "REDIS_URL": first.redis_url,
             "DATABASE_URL": first.database_url,
