@@ -82,11 +82,13 @@ class Dispatch:
     async def _show(self) -> None:
         snapshot = await self._mirror.snapshot()
         queued, processing = snapshot
-        if snapshot != self._mirrored or self._turns % _MIRROR_EVERY_TURNS == 0:
+        is_due = self._turns % _MIRROR_EVERY_TURNS == 0
+        if snapshot != self._mirrored or is_due:
             await asyncio.to_thread(self._mirror.write, queued, processing)
             self._mirrored = snapshot
         metrics.QUEUED.set(len(queued))
-        metrics.WAITING.set((await self._videos.counts()).get("waiting", 0))
+        if is_due or self._turns == 1:  # so many may wait that counting them costs more than the rest of a turn
+            metrics.WAITING.set(await self._videos.waiting(most=self._limits.waiting_capacity))
         metrics.IN_HAND.set(await self._queue.in_hand())
 
     async def _may_admit(self) -> bool:

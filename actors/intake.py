@@ -32,6 +32,8 @@ from streams.process import Process
 from streams.transport.port import Entry, Publication
 
 ACCEPTED = "video.accepted"
+#: Requests between two counts of what waits; by so many may several intakes together exceed what may wait.
+_COUNTED_FOR = 100
 _log = structlog.get_logger(__name__)
 
 
@@ -41,6 +43,8 @@ class Intake:
     def __init__(self, process: Process) -> None:
         self._process = process
         self._videos, self._refusals = Videos(process.postgres), Refusals(process.postgres)
+        #: Requests that may be accepted before those that wait are counted again.
+        self._room = 0
 
     async def __call__(self, delivered: Delivered) -> tuple[Publication, ...]:
         """One entry: accepted or refused, with a receipt either way."""
@@ -85,8 +89,12 @@ class Intake:
         return (Publication(names.REJECTED, fields),)
 
     async def _refuse_beyond_capacity(self, key: str) -> None:
+        """Counts those that wait once for so many requests: a long queue is not counted for each."""
         limit = self._process.settings.limits.waiting_capacity
-        if await self._videos.waiting_at_least(limit) and not await self._videos.known(key):
+        if self._room <= 0:
+            self._room = min(_COUNTED_FOR, limit - await self._videos.waiting(most=limit))
+        self._room -= 1
+        if self._room < 0 and not await self._videos.known(key):
             raise RefusedError(
                 f"{limit:,} videos are waiting already, which is all that may wait (YTEMPIRE_WAITING_CAPACITY)",
                 hint="send it again later; the same key makes no second video",

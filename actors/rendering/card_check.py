@@ -1,8 +1,9 @@
 """What the owner of a card runs, `./ytempire doctor --gpu`: the card against the CPU, frame by frame and as a film.
 
 Composes two seconds with everything in them (moving views, a wipe, a caption) on both, compares single frames with
-plain floating point, encodes on the card, decodes what came out and compares it with what the CPU composed. It measures
-speed, and judges none. Where a card has no encoder it is checked with the CPU's, as films are made there.
+plain floating point, encodes on the card, decodes what came out and compares it with what the CPU composed. What came
+out is then shown as a clip, decoded by the card and by the CPU, and the pictures are compared. It measures speed, and
+judges none. Where a card has no encoder it is checked with the CPU's, as films are made there.
 
 This was written and run on a card that is played; what it says of a real one, no machine of its makers has shown.
 """
@@ -23,14 +24,16 @@ from numpy.typing import NDArray
 
 from actors.rendering.backend import Way, Ways
 from actors.rendering.composing import reference
-from actors.rendering.composing.card import CardError
+from actors.rendering.composing.card import Card, CardError
 from actors.rendering.composing.compositor import Canvas, Compositor, Layer
 from actors.rendering.composing.cpu import CpuCompositor
 from actors.rendering.composing.gpu import GpuCompositor
+from actors.rendering.drawing.clips import Clip
 from actors.rendering.drawing.transitions import cover
 from actors.rendering.encoding.encoder import Encoder
 from actors.rendering.encoding.parts import Part
-from actors.rendering.nv12 import Nv12, Patch, Pixels, patch
+from actors.rendering.nv12 import Nv12, Patch, Pixels, blank, patch
+from actors.rendering.planning.clipping import Part as Stretch
 from schema.documents import Finding
 from schema.settings.video import Video
 
@@ -76,7 +79,7 @@ def check(video: Video, size: tuple[int, int] = (1280, 720), seconds: float = 2.
             Finding("ways", True, f"composed on the card, encoded by {way.codec.name}{_because(ways)}", ""),  # noqa: FBT003 - it did
             _exact(on_card, frames, fade, words, size),
             _like_cpu(on_card, composed, fade, words),
-            *_film(way, composed, fade, words, video),
+            *_film(way, composed, fade, words, video, card=ways.card),
         ]
     return Report(f"{ways.card.name}, compute capability {ways.card.capability}", tuple(findings))
 
@@ -108,8 +111,8 @@ def _like_cpu(on_card: _Scene, composed: list[Nv12], fade: int, words: Patch) ->
     return Finding("frames", worst >= _LEAST_COMPOSED_DB, said, f"{_LEAST_COMPOSED_DB:g} dB")
 
 
-def _film(way: Way, composed: list[Nv12], fade: int, words: Patch, video: Video) -> Iterator[Finding]:
-    """Encode as films are encoded, and look at what came out."""
+def _film(way: Way, composed: list[Nv12], fade: int, words: Patch, video: Video, *, card: Card) -> Iterator[Finding]:
+    """Encode as films are encoded, and look at what came out; then show it as a clip."""
     height, width = composed[0].y.shape
     scene = _scene(way.compositor)
     with TemporaryDirectory(prefix="ytempire-card-") as folder:
@@ -121,6 +124,7 @@ def _film(way: Way, composed: list[Nv12], fade: int, words: Patch, video: Video)
         spent_s = time.perf_counter() - began_s
         with av.open(str(part.path)) as container:
             shown = [_luma(frame) for frame in container.decode(video=0)]
+        as_clip = _clip(str(part.path), card, (width, height), len(composed), video.fps)
         part.close()
     speed = f"{len(composed) / spent_s:.0f} frames/s in all"
     said = f"{len(shown)} of {len(composed)} frames, {part.size_bytes} bytes, {speed}"
@@ -131,6 +135,31 @@ def _film(way: Way, composed: list[Nv12], fade: int, words: Patch, video: Video)
         said = f"luma {np.mean(levels):.1f} dB from the CPU's frames ({min(levels):.1f} at worst), SSIM {alike:.3f}"
         well = min(levels) >= _LEAST_FILM_DB and alike >= _LEAST_FILM_SSIM
         yield Finding("picture", well, said, f"{_LEAST_FILM_DB:g} dB at worst, SSIM {_LEAST_FILM_SSIM:g}")
+    yield as_clip
+
+
+def _clip(path: str, card: Card, size: tuple[int, int], frames: int, fps: int) -> Finding:
+    """A clip as films show it, decoded by the card and by the CPU."""
+    compositor, by_card, by_cpu = (
+        GpuCompositor(card, *size, stays=False),
+        Clip(path, Stretch(0.0), size, card),
+        Clip(path, Stretch(0.0), size),
+    )
+    shown, worst, spent_s = blank(*size), 0, 0.0
+    for place in range(frames):
+        began_s = time.perf_counter()
+        by_card.seek(place / fps)
+        made = compositor.compose([Layer(compositor.moving(by_card), 1.0, 0.5, 0.5, 1.0)], [])
+        spent_s += time.perf_counter() - began_s
+        by_cpu.seek(place / fps)
+        by_cpu.fill(shown)
+        worst = max(worst, *(int(cv2.absdiff(np.asarray(a), b).max()) for a, b in zip(made, shown, strict=True)))
+    for clip in (by_card, by_cpu):
+        clip.close()
+    if by_card.by_cpu:
+        return Finding("clips", False, by_card.by_cpu, "the card decodes it")  # noqa: FBT003 - it does not
+    said = f"at most {worst} levels off what the CPU decodes, {frames / spent_s:.0f} frames/s with the copy down"
+    return Finding("clips", worst <= _MOST_LEVELS, said, f"{_MOST_LEVELS:g} of 255 levels")
 
 
 def _luma(frame: av.VideoFrame) -> Pixels:

@@ -56,7 +56,7 @@ class Rendered(msgspec.Struct, frozen=True):
     #: What composed and encoded it (`gpu`, `gpu_libx264`, `cpu`), and one word for the fallback.
     backend: str = "cpu"
     fallback_cause: str = ""
-    #: What is to be said of its pictures, such as a clip that broke off.
+    #: What is to be said of its pictures, such as a clip that broke off, or why a card did not decode one.
     notes: tuple[str, ...] = ()
     #: Frames that an earlier attempt had encoded.
     frames_found: int = 0

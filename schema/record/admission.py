@@ -14,11 +14,18 @@ from schema.record.postgres import Connection, Postgres
 # Waiting raises priority slowly; equal videos go by age.
 _ORDER = "priority + extract(epoch FROM now() - created_at) / $1 DESC, created_at, id"
 
+# Among equal priorities age alone decides, so the first of each are all that can be chosen of: as many index probes as
+# there are priorities, however many wait.
 _PROMOTE = f"""
+WITH room AS MATERIALIZED (
+    SELECT greatest(0, $2 - (SELECT count(*) FROM video_queue WHERE status = 'queued')) AS places),
+first AS MATERIALIZED (
+    SELECT oldest.* FROM generate_series(0, 9) AS level CROSS JOIN LATERAL (
+           SELECT id, priority, created_at FROM video_queue WHERE status = 'waiting' AND priority = level
+            ORDER BY created_at, id LIMIT (SELECT places FROM room)) AS oldest
+     ORDER BY {_ORDER} LIMIT (SELECT places FROM room))
 UPDATE video_queue SET status = 'queued' WHERE id IN (
-    SELECT id FROM video_queue WHERE status = 'waiting' ORDER BY {_ORDER}
-     LIMIT greatest(0, $2 - (SELECT count(*) FROM video_queue WHERE status = 'queued'))
-       FOR UPDATE SKIP LOCKED)"""
+    SELECT id FROM video_queue WHERE status = 'waiting' AND id IN (SELECT id FROM first) FOR UPDATE SKIP LOCKED)"""
 
 # A row that was typed back to queued while its stages are in hand is simply in hand.
 _RECLAIM = """

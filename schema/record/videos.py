@@ -29,6 +29,8 @@ WHERE ($1::text[] = '{}' OR status = ANY($1))
   AND ($3 = '' OR strpos(lower(topic), lower($3)) > 0) AND ($4 = '' OR brief ->> 'style' = $4)
 ORDER BY created_at DESC LIMIT $5"""
 
+_WAITING = "SELECT count(*) FROM (SELECT FROM video_queue WHERE status = 'waiting' LIMIT $1) AS counted"
+
 _AHEAD = f"""
 SELECT count(*) FROM (
     SELECT 1 FROM video_queue WHERE status IN ('queued', 'waiting')
@@ -116,15 +118,11 @@ class Videos:
 
         return await self._postgres.run(work)
 
-    async def waiting_at_least(self, count: int) -> bool:
-        """Whether that many videos wait beyond the queue; one index probe."""
+    async def waiting(self, *, most: int) -> int:
+        """How many videos wait beyond the queue, counted up to `most`, in the index of those that wait."""
 
-        async def work(connection: Connection) -> bool:
-            return bool(
-                await connection.fetchval(
-                    "SELECT EXISTS (SELECT 1 FROM video_queue WHERE status = 'waiting' OFFSET $1 LIMIT 1)", count - 1
-                )
-            )
+        async def work(connection: Connection) -> int:
+            return int(await connection.fetchval(_WAITING, most))
 
         return await self._postgres.run(work)
 

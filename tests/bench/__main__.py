@@ -16,6 +16,7 @@ from tests.bench.bus.run import run
 from tests.bench.halt import run as halting
 from tests.bench.money import Money, measure
 from tests.bench.render.asked import Options as Rendering
+from tests.bench.scale import run as scaling
 
 app = typer.Typer(name="ytempire bench", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 
@@ -169,6 +170,31 @@ def gateway(
     if json_path is not None:
         table.write_json(rows, json_path)
     raise typer.Exit(table.exit_code(rows))
+
+
+@app.command()
+def scale(
+    *,
+    waiting: Annotated[str, typer.Option(help="How many wait, by commas.")] = "1,10,100,1000,100000",
+    processes: Annotated[str, typer.Option(help="How many work on one stage, by commas.")] = "1,2,4,8,16,32",
+    videos: Annotated[int, typer.Option(help="Videos beside each that waits; 100000 takes hours.", min=10)] = 150,
+    rounds: Annotated[int, typer.Option(help="Each is measured so often, in turn.", min=1)] = 1,
+    json_path: Annotated[Path | None, typer.Option("--json", help="Also write the rows there.")] = None,
+) -> None:
+    """What a video costs beside few and many that wait, and what more processes bring; stages are stubs."""
+    options = scaling.Options(waiting=_numbers(waiting), processes=_numbers(processes), videos=videos, rounds=rounds)
+    options.check()
+    rows = scaling.run(options, typer.echo)
+    if json_path is not None:
+        table.write_json(rows, json_path)
+    raise typer.Exit(table.exit_code(rows))
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    words = text.replace(",", " ").split()
+    if wrong := [word for word in words if not word.isdecimal()]:
+        raise typer.BadParameter(f"got {wrong[0]!r}; expected numbers by commas, as 1,8")
+    return tuple(map(int, words))
 
 
 def main() -> int:

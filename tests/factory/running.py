@@ -104,7 +104,8 @@ class Factory:
             self.said.append(line)
             name, _, text = line.partition(" | ")
             if text.startswith("{"):
-                self._events.append({"process": name.strip(), **json.loads(text)})
+                with contextlib.suppress(json.JSONDecodeError):  # of a line that a kill cut in two
+                    self._events.append({"process": name.strip(), **json.loads(text)})
             if line.strip() == "ready":
                 ready.put(item=True)
         ready.put(item=False)

@@ -1,6 +1,7 @@
 """`python -m tests.factory.stub_stage NAME`: a real stage actor whose work is to wait, with a checkpoint every 10 ms.
 
-Everything around the work is the product's own: claims, leases, commits, settles. STUB_STAGE_S says how long it waits.
+Everything around the work is the product's own: claims, leases, commits, settles. STUB_STAGE_S says how long it waits,
+STUB_THREADS how many such pieces of work it does at once.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ async def wait(task: Task) -> msgspec.Struct:
 def main(name: str) -> int:
     """Run the stub of one stage."""
     stage = flow.STAGE[name]
+    threads = int(os.environ.get("STUB_THREADS", "8"))
     return worker.main(
-        name, names.stage_subscription(stage), lambda process: StageActor(process, stage, wait), threads=8
+        name, names.stage_subscription(stage), lambda process: StageActor(process, stage, wait), threads=threads
     )
 
 

@@ -14,14 +14,17 @@ from deploy.commands.terminal import guarded
 from tests.bench import page as pages
 from tests.bench import waiting
 from tests.bench.table import columns
-from tests.faults import sweep
+from tests.faults import soak_report, sweep
+from tests.faults.ground import ground
 from tests.faults.matrix import CASES, ROWS
+from tests.faults.soak import SETTINGS, Soak
 from tests.simulation.mutations import MUTATIONS, found
 
 app = typer.Typer(name="ytempire faults", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
 _LONG_ROUNDS = 5
 _MUTATED_SEEDS = range(300)
 BEGIN: Final = "<!-- from here on: ./ytempire faults --long --page FILE -->"
+SOAKED: Final = "<!-- from here on: ./ytempire faults --soak 2 --folder DIR --page FILE -->"
 
 
 @app.command()
@@ -33,6 +36,12 @@ def faults(
     mutate: Annotated[
         bool, typer.Option("--mutate", help="Take each guard out of a simulated factory; something must turn red.")
     ] = False,
+    soak: Annotated[
+        float, typer.Option(help="Instead: mixed work and a fault every few seconds, until so many hours are full.")
+    ] = 0.0,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where a soak keeps everything, and goes on.", metavar="DIR")
+    ] = None,
     page: Annotated[
         Path | None, typer.Option(help="Also put the table there, between its marks.", metavar="FILE")
     ] = None,
@@ -47,6 +56,10 @@ def faults(
     """
     if mutate:
         raise typer.Exit(_mutate())
+    if soak:
+        if folder is None:
+            raise typer.BadParameter("a soak needs a folder that it can go on in", param_hint="--folder")
+        raise typer.Exit(_soak(soak, folder, seed or int(time.time()), page))
     rows = _rows(only)
     chosen = [case for case in CASES if (case.row in rows if rows else long or case.short)]
     if page is not None:
@@ -86,6 +99,30 @@ def _mutate() -> int:
         typer.echo(f"{number} of {len(MUTATIONS)}: {mutation.name} ({mutation.removes}): {by}")
     typer.echo(f"{len(MUTATIONS) - survived} of {len(MUTATIONS)} found")
     return int(survived > 0)
+
+
+def _soak(hours: float, folder: Path, seed: int, page: Path | None) -> int:
+    """Soaks until it has lasted so long, over all its runs; 1 where an invariant did not hold."""
+    if page is not None:
+        pages.check(page, SOAKED)
+    try:
+        with ground(folder.resolve(), seed=seed, environ=SETTINGS) as where:
+            soaking = Soak(where, folder / "soak.jsonl", typer.echo, seed=seed)
+            typer.echo(f"seed {seed}, {soaking.at_s / 60:.0f} of {hours * 60:.0f} min are there")
+            soaking.until(hours * 3600)
+            samples = soaking.samples
+    except KeyboardInterrupt:
+        typer.echo(f"stopped; go on with --folder {folder}")
+        return 130
+    head, *body = soak_report.cells(samples)
+    for line in (soak_report.summary(samples), "", *columns(head, body)):
+        typer.echo(line)
+    (folder / "soak.svg").write_text(soak_report.plot(samples), encoding="utf-8")
+    if page is not None:
+        when = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC: {soak_report.summary(samples)}."
+        pages.put(page, SOAKED, (when, "", "![what must not grow](soak.svg)", "", *pages.table([head, *body])))
+        page.with_name("soak.svg").write_text(soak_report.plot(samples), encoding="utf-8")
+    return int(any(sample.broken for sample in samples))
 
 
 def main() -> int:

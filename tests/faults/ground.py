@@ -233,7 +233,9 @@ class Ground:
             raise ConnectionError(f"the record does not answer: {error}") from error
 
     async def _watch(self) -> None:
-        await self._with(invariants.watch_budgets)
+        watched = await self._with(lambda record: record.fetchval("SELECT to_regclass('public.seen_over') IS NOT NULL"))
+        if not watched:  # a factory that goes on is watched already
+            await self._with(invariants.watch_budgets)
 
     def _state(self) -> str:
         with contextlib.suppress(asyncpg.PostgresError, OSError):
@@ -261,7 +263,7 @@ def _ended(factory: Factory) -> list[str]:
 @contextlib.contextmanager
 def ground(folder: Path, *, seed: int = 0, environ: Mapping[str, str] | None = None) -> Iterator[Ground]:
     """One that runs, in `folder`; nothing is left of its processes after the block."""
-    (folder / "orders").mkdir(parents=True)
+    (folder / "orders").mkdir(parents=True, exist_ok=True)
     procfile = folder / "Procfile"
     lines = [f"{name}: {command.format(orders=folder / 'orders')}" for name, command in _LINES]
     procfile.write_text("\n".join(lines) + "\n", encoding="utf-8")

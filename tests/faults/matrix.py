@@ -232,17 +232,25 @@ def shown(_: Ground, row: int) -> None:
     assert done.returncode == 0, "".join(done.stdout.splitlines(keepends=True)[-15:])
 
 
-def _cases() -> Iterator[Case]:
+def _deaths() -> Iterator[tuple[str, str]]:
     for stage in ("script", "media", "audio", "render", "quality"):
         buys, files = stage in _PROVIDERS, stage in ("media", "audio", "render")
-        points = (*(_BOUGHT if buys else ()), *(("after_file",) if files else ()), *_COMMITTED)
-        for point in points:
-            is_short = (stage, point) in {
-                ("audio", "after_call"),
-                ("render", "after_file"),
-                ("quality", "after_commit"),
-            }
-            yield Case(1, f"{stage} dies at {point}", partial(dies, stage=stage, point=point), short=is_short)
+        for point in (*(_BOUGHT if buys else ()), *(("after_file",) if files else ()), *_COMMITTED):
+            yield stage, point
+
+
+#: Every named point of every stage.
+DEATHS: Final = tuple(_deaths())
+
+
+def _cases() -> Iterator[Case]:
+    for stage, point in DEATHS:
+        is_short = (stage, point) in {
+            ("audio", "after_call"),
+            ("render", "after_file"),
+            ("quality", "after_commit"),
+        }
+        yield Case(1, f"{stage} dies at {point}", partial(dies, stage=stage, point=point), short=is_short)
     for victim in ("dispatch", "intake", "control", "integrity", "stuck", "cost", "gpu", "vitals", "gateway"):
         yield Case(2, f"{victim} killed", partial(killed, victim=victim), short=victim == "dispatch")
     yield Case(4, "FLUSHALL", partial(wiped, command=("FLUSHALL",)), short=True, within_s=30)

@@ -307,7 +307,7 @@ class Walk:
             told += [
                 await side.videos.counts(),
                 await side.videos.known("key 1"),
-                await side.videos.waiting_at_least(2),
+                await side.videos.waiting(most=2),
             ]
             told += [await side.statement.in_hand(), await side.statement.today(), await side.statement.last_hour_usd()]
             told += [

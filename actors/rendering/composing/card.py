@@ -1,6 +1,7 @@
 """The graphics card of one process, and cupy behind one file: memory, one stream, the kernel, and what went wrong.
 
-All work is on one stream, so memory that is given back may be written again at once. A thread that comes here first
+All of our work is on one stream, so memory that is given back may be written again at once; FFmpeg's decoders have the
+legacy stream, and what is read of theirs waits for it on the card. A thread that comes here first
 gets the device's context made current, which is the one that the encoder takes over. `release` may be called from any
 thread at any time: it frees what cupy's pools keep, never the frames, whose addresses the encoder has registered.
 
@@ -104,6 +105,37 @@ class Card:
             here = np.frombuffer(pinned, np.uint8, there.nbytes).reshape(there.shape)
             there.get(out=here, stream=self.stream, blocking=False)
             self.stream.synchronize()
+        return here
+
+    def follow_decoders(self) -> None:
+        """What is launched from now on waits, on the card, for all that decoders have begun on its legacy stream."""
+        with self.here():
+            begun = self._cupy.cuda.Event(disable_timing=True)
+            begun.record(self._cupy.cuda.Stream.null)
+            self.stream.wait_event(begun)
+
+    def mark(self) -> Any:  # noqa: ANN401 - a cupy event
+        """An event that is `done` when all is that was launched so far."""
+        with self.here():
+            mark = self._cupy.cuda.Event(disable_timing=True)
+            mark.record(self.stream)
+        return mark
+
+    def glance(self, luma: int, shape: tuple[int, int], pitch: int, step: int) -> Pixels:
+        """Every `step`th pixel of every `step`th row of a decoder's plane, in memory: done, and the plane, too.
+
+        Gathered on the decoders' stream, so that nobody waits for frames that are being composed or encoded. What is
+        copied down for a step of 15 at 1080p are 9 kB.
+        """
+        self._bind()
+        decoders = self._cupy.cuda.Stream.null
+        with decoders:
+            memory = self._cupy.cuda.UnownedMemory(luma, shape[0] * pitch, None, 0)
+            plane = self._cupy.ndarray((shape[0], pitch), np.uint8, memptr=self._cupy.cuda.MemoryPointer(memory, 0))
+            there = plane[::step, : shape[1] : step].copy()
+            here = np.empty(there.shape, np.uint8)
+            there.get(out=here, stream=decoders, blocking=False)
+            decoders.synchronize()
         return here
 
     def allocate(self, size_bytes: int) -> Any:  # noqa: ANN401 - cupy's memory

@@ -12,14 +12,35 @@ from typing import Any, NamedTuple, Protocol
 import av
 import numpy as np
 
+from actors.rendering.composing.card import Card
 from actors.rendering.nv12 import Nv12, Patch, Pixels
+
+
+class OnCard(NamedTuple):
+    """A moving picture as it lies on a card: NV12 of BT.709, limited, both planes in rows of `pitch` bytes.
+
+    It has the frame's shape, and is as large or up to twice as large.
+    """
+
+    #: Addresses on the card.
+    luma: int
+    chroma: int
+    pitch: int
+    width: int
+    height: int
+    #: Whose memory it is: it stays what it is for as long as this is held.
+    owner: object
 
 
 class Fills(Protocol):
     """A moving picture at one moment, in the size of the frame."""
 
     def fill(self, target: Nv12) -> None:
-        """Write all of it into these planes."""
+        """Write all of it into these planes; not to be asked of what lies on a card."""
+        ...
+
+    def on_card(self) -> OnCard | None:
+        """Where it lies on the card that decoded it, or None: it is in memory."""
         ...
 
 
@@ -60,6 +81,11 @@ class Layer(NamedTuple):
 
 class Compositor(Protocol):
     """Frames of one size."""
+
+    @property
+    def card(self) -> Card | None:
+        """The card that may decode what moves, as its pictures are wanted there."""
+        ...
 
     def canvas_size(self) -> tuple[int, int]:
         """Width and height to which a picture must be sized before it is prepared."""

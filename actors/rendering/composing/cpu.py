@@ -34,6 +34,9 @@ _WORST: Final = (0.02, 0.05)
 class CpuCompositor:
     """Frames of `width` x `height`."""
 
+    #: Clips are decoded by the CPU.
+    card: Final = None
+
     def __init__(self, width: int, height: int) -> None:
         self._width, self._height = width, height
         #: Where layers that are mixed with others are looked at first, and patches multiplied.

@@ -2,19 +2,22 @@
 
 `scout` decodes a picture, so what cannot be shown is refused by name before anything is drawn, and finds where the
 clip may begin: after black and a fade from it. A clip that breaks off while it is shown, or turns black, keeps showing
-its last good picture; that, and a clip in which nothing moves, is told afterwards (`Clip.is_still`, `Clip.note`).
+its last good picture; that, and a clip in which nothing moves, is told afterwards (`Clip.is_still`, `Clip.note`). So is
+why the CPU decodes a clip where there is a card (`Clip.by_cpu`, see card_reels.py); it always does to scout.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
 from typing import Final
 
 import av
 import cv2
 import numpy as np
 
+from actors.rendering.composing.card import Card
+from actors.rendering.composing.compositor import OnCard
+from actors.rendering.drawing.card_reels import Decoding, lies_on_card, lying
 from actors.rendering.drawing.fitting import Fitting
 from actors.rendering.drawing.reels import Reel
 from actors.rendering.nv12 import Nv12, Pixels, blank
@@ -115,11 +118,13 @@ def _is_black(luma: Pixels) -> bool:
 class Clip:
     """One shot of a clip, for frames in rising order of time; fills frames of (width, height)."""
 
-    def __init__(self, path: str, part: Part, size: tuple[int, int]) -> None:
-        """Open it, and decode the first picture. Raises PermanentError, naming the file, when there is none."""
-        self._reel, self._part = Reel(path), part
+    def __init__(self, path: str, part: Part, size: tuple[int, int], card: Card | None = None) -> None:
+        """Open it, and decode the first picture; on the card, if there is one and it can.
+
+        Raises PermanentError, naming the file, when there is no picture.
+        """
+        self._pictures, self._part = Decoding(path, size, card), part
         self._fitting = Fitting(size, self._reel.pixel_aspect)
-        self._frames: Iterator[tuple[float, av.VideoFrame]] = iter(())
         self._next: tuple[float, av.VideoFrame] | None = None
         self._round = 0
         first = self._rewound()
@@ -149,11 +154,11 @@ class Clip:
         wanted_s = part.source_s + played_s - self._round * part.loop_s
         # half a tick early, as times are rounded
         while self._next is not None and self._next[0] <= wanted_s + 0.5e-3:
-            if _is_black(_thumbnail(self._next[1])):
+            if _is_black(self._pictures.look(self._next[1])):
                 self._tell(f"turns black {self._next[0]:.2f} s into it; its last picture before that stays")
             else:
                 self._now = self._next[1]
-            self._next = next(self._frames, None)
+            self._next = self._pictures.pull()
         if self._next is None and not part.loop_s and wanted_s > self._last_s + 2 * self._reel.step_s:
             self._tell(f"ends {self._last_s:.2f} s into it, earlier than it said; its last picture stays")
         self._watch(elapsed_s)
@@ -164,11 +169,26 @@ class Clip:
             self._fitting.fill(self._now, target)
             self._good = self._now
         except (av.FFmpegError, cv2.error, ValueError) as error:
+            self._good = self._good or self._pictures.same
             if self._good is None:
                 raise PermanentError(f"the clip {self._reel.name} cannot be shown: {error}") from error
             self._tell(f"changes its form {self._last_s:.2f} s into it; its last picture before that stays")
             self._now = self._good
             self._fitting.fill(self._good, target)
+
+    def on_card(self) -> OnCard | None:
+        """Where the picture lies on the card, or None: it is in memory."""
+        return lying(self._now, self._fitting) if lies_on_card(self._now) else None
+
+    @property
+    def by_cpu(self) -> str:
+        """Why the CPU decodes it though there is a card, in words; empty where it does not."""
+        why = self._pictures.by_cpu
+        return why and f"the clip {self._reel.name} is decoded by the CPU: {why}"
+
+    @property
+    def _reel(self) -> Reel:
+        return self._pictures.reel
 
     @property
     def _last_s(self) -> float:
@@ -177,18 +197,18 @@ class Clip:
 
     def _rewound(self) -> av.VideoFrame | None:
         """The picture that covers the shot's beginning, or the first after it."""
-        self._frames = self._reel.frames(self._part.source_s)
-        now = next(self._frames, None)
-        self._next = next(self._frames, None)
+        self._pictures.rewind(self._part.source_s)
+        now = self._pictures.pull()
+        self._next = self._pictures.pull()
         while self._next is not None and self._next[0] <= self._part.source_s + 0.5e-3:
-            now, self._next = self._next, next(self._frames, None)
+            now, self._next = self._next, self._pictures.pull()
         return now[1] if now is not None else None
 
     def _watch(self, elapsed_s: float) -> None:
         """Note when nothing has moved for a while."""
         if self.is_still:
             return
-        look = _thumbnail(self._now)
+        look = self._pictures.look(self._now)
         if self._seen is not None and self._seen[1].shape == look.shape:
             levels = np.abs(self._seen[1].astype(np.int16) - look).mean()
             if levels < _MOVED_LEVELS:
@@ -199,14 +219,3 @@ class Clip:
     def _tell(self, what: str) -> None:
         if not self.note:
             self.note = f"the clip {self._reel.name} {what}"
-
-
-def _thumbnail(frame: av.VideoFrame) -> Pixels:
-    """Every so many pixels of luma, straight from the decoder, in 8 bits."""
-    plane, deeper = frame.planes[0], max(0, frame.format.components[0].bits - 8)
-    step = max(1, frame.height // 68)
-    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)[: frame.height : step]
-    if not deeper:
-        return rows[:, : frame.width : step]
-    deep = np.ascontiguousarray(rows).view(np.uint16)[:, : frame.width : step]
-    return np.asarray(deep >> deeper, np.uint8)

@@ -72,7 +72,7 @@ class Fitting:
             self._turn = turn(frame)
         luma, chroma = self._planes(frame)
         height, width = luma.shape
-        box = self._cut(width, height)
+        box = self.cut(width, height)
         self._place(_part(luma, box), target.y)
         if len(chroma) == 1 and not any(self._turn):
             self._place(_part(chroma[0], box.halved()), target.uv)
@@ -97,7 +97,7 @@ class Fitting:
                 format="yuv420p",
                 src_colorspace=matrix(frame),
                 dst_colorspace=Colorspace.ITU709,
-                src_color_range=ColorRange.JPEG if _is_full(frame) else ColorRange.MPEG,
+                src_color_range=ColorRange.JPEG if is_full(frame) else ColorRange.MPEG,
                 dst_color_range=ColorRange.MPEG,
                 threads=1,
             )
@@ -111,25 +111,25 @@ class Fitting:
 
     def _reduced(self, frame: av.VideoFrame) -> tuple[int, int]:
         """The size in which a frame is converted: never larger than it is, nor much larger than it is shown."""
-        box = self._cut(frame.width, frame.height)
+        box = self.cut(frame.width, frame.height)
         wide, tall = self._upright_size()
         scale = min(1.0, max(wide / box.width, tall / box.height))
         width, height = (max(2, round(length * scale / 2) * 2) for length in (frame.width, frame.height))
         return width, height
 
-    def _upright_size(self) -> tuple[int, int]:
-        """The film's size, sides exchanged where the clip lies on its side."""
-        width, height = self._size
-        return (height, width) if self._turn is not None and self._turn.is_sideways else (width, height)
-
-    def _cut(self, width: int, height: int) -> _Box:
+    def cut(self, width: int, height: int) -> Box:
         """The largest part in the middle that has the film's shape; all even."""
         wide, tall = self._upright_size()
         shape = wide / tall / self._pixel_aspect
         columns, rows = min(width, height * shape), min(height, width / shape)
         across, down = (max(2, round(length / 2) * 2) for length in (columns, rows))
         across, down = min(across, width), min(down, height)
-        return _Box((width - across) // 4 * 2, (height - down) // 4 * 2, across, down)
+        return Box((width - across) // 4 * 2, (height - down) // 4 * 2, across, down)
+
+    def _upright_size(self) -> tuple[int, int]:
+        """The film's size, sides exchanged where the clip lies on its side."""
+        width, height = self._size
+        return (height, width) if self._turn is not None and self._turn.is_sideways else (width, height)
 
     def _place(self, part: Pixels, target: Pixels) -> None:
         if self._turn is None or not any(self._turn):
@@ -148,14 +148,17 @@ class Fitting:
         return _TURNS[turned](np.ascontiguousarray(part)) if any(turned) else part
 
 
-class _Box(NamedTuple):
+class Box(NamedTuple):
+    """A part of a picture."""
+
     left: int
     top: int
     width: int
     height: int
 
-    def halved(self) -> _Box:
-        return _Box(*(length // 2 for length in self))
+    def halved(self) -> Box:
+        """The same part of its chroma."""
+        return Box(*(length // 2 for length in self))
 
 
 def matrix(frame: av.VideoFrame) -> Colorspace:
@@ -178,11 +181,12 @@ def turn(frame: av.VideoFrame) -> Turn:
 
 
 def _is_plain(frame: av.VideoFrame) -> bool:
-    is_ours = frame.format.name in ("yuv420p", "nv12") and not _is_full(frame)
+    is_ours = frame.format.name in ("yuv420p", "nv12") and not is_full(frame)
     return is_ours and matrix(frame) == Colorspace.ITU709 == BT709
 
 
-def _is_full(frame: av.VideoFrame) -> bool:
+def is_full(frame: av.VideoFrame) -> bool:
+    """Whether black is 0 and white 255."""
     return frame.color_range == _FULL_RANGE or frame.format.name.startswith("yuvj") or bool(frame.format.is_rgb)
 
 
@@ -190,7 +194,7 @@ def _plane(plane: av.video.plane.VideoPlane) -> Pixels:
     return np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
 
 
-def _part(plane: Pixels, box: _Box) -> Pixels:
+def _part(plane: Pixels, box: Box) -> Pixels:
     return plane[box.top : box.top + box.height, box.left : box.left + box.width]
 
 

@@ -29,7 +29,7 @@ _MOST_THREADS: Final = 4
 #: Packets in a row that cannot be decoded, after which no more is hoped for.
 _MOST_ERRORS: Final = 250
 #: Some formats are lists of other files, or of addresses: a clip is one file, and of these kinds, whatever its name.
-_NOTHING_ELSE: Final = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,webm,avi,mpeg,ogg,mp3,wav,flac"}
+NOTHING_ELSE: Final = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,webm,avi,mpeg,ogg,mp3,wav,flac"}
 #: More of a clip than this is not looked at, seconds.
 _MOST_S: Final = 600.0
 
@@ -44,7 +44,7 @@ class Reel:
         """
         self.name = Path(path).name
         try:
-            self._container: InputContainer = av.open(path, options=_NOTHING_ELSE)
+            self._container = self._opened(path)
         except (av.FFmpegError, OSError, ValueError) as error:
             hint = "expected MP4, MOV, WebM or another clip"
             raise PermanentError(f"{self.name} is not a clip that can be read: {_said(error)}", hint=hint) from error
@@ -125,8 +125,9 @@ class Reel:
         for packet in self._packets():
             try:
                 decoded = packet.decode()
-            except (av.FFmpegError, OSError, ValueError):
-                self.errors, row = self.errors + 1, row + 1
+            except (av.FFmpegError, OSError, ValueError) as error:
+                self._pass_over(error)
+                row += 1
                 if row > _MOST_ERRORS:
                     return
                 continue
@@ -141,6 +142,13 @@ class Reel:
         """Packets as they are, from the last one on that stands for itself there."""
         self._seek(from_s)
         yield from (packet for packet in self._packets() if packet.size)
+
+    def _opened(self, path: str) -> InputContainer:
+        return av.open(path, options=NOTHING_ELSE)
+
+    def _pass_over(self, _error: Exception) -> None:
+        """A packet cannot be decoded."""
+        self.errors += 1
 
     def _seek(self, to_s: float) -> None:
         if self.stream.time_base:

@@ -1,6 +1,7 @@
 """The pictures of a film, prepared one shot ahead of the frame that needs them, and dropped behind it.
 
-At most three prepared pictures are held; of a clip, its decoder and two of its frames. A picture that cannot be decoded
+At most three prepared pictures are held; of a clip, its decoder and two of its frames, on the card that decodes it if
+one does, where the compositor holds what it still reads. A picture that cannot be decoded
 raises when its first frame is asked for.
 """
 
@@ -40,7 +41,7 @@ class Shots:
         self._first = first
         self._current = max(bisect_right([shot.first for shot in plan.shots], first) - 1, 0)
         self._flat: set[int] = set()
-        #: What went wrong with clips, in words.
+        #: What went wrong with clips, and which of them the CPU decodes though there is a card, in words.
         self.notes: list[str] = []
 
     def __enter__(self) -> Self:
@@ -115,7 +116,7 @@ class Shots:
             self._clips[place] = self._ahead.submit(self._opened, self._pictures[shots[place].picture], part)
 
     def _opened(self, path: str, part: Part) -> Clip:
-        return Clip(path, part, (self._plan.width, self._plan.height))
+        return Clip(path, part, (self._plan.width, self._plan.height), self._compositor.card)
 
     def _drop(self, places: set[int]) -> None:
         """Close these clips, and keep what they had to say."""
@@ -124,7 +125,7 @@ class Shots:
             if not opened.cancel() and opened.exception() is None:
                 clip = opened.result()
                 clip.close()
-                self.notes += [clip.note] if clip.note else []
+                self.notes += filter(None, (clip.note, clip.by_cpu))
 
     def _prepared(self, path: str, focus: tuple[float, float]) -> Canvas:
         return self._compositor.prepare(stills.load(path, *self._compositor.canvas_size(), focus))

@@ -18,7 +18,12 @@ def session_cpu_s(session: int) -> float:
 
 def family_cpu_s(parent: int) -> float:
     """Used by a process and its live children, such as a Postgres, whose children have sessions of their own."""
-    return time.clock_gettime_ns(_clock(parent)) / 1e9 + _cpu_s(_PARENT, parent)
+    return process_cpu_s(parent) + _cpu_s(_PARENT, parent)
+
+
+def process_cpu_s(pid: int) -> float:
+    """Used by one process, without its children."""
+    return time.clock_gettime_ns(_clock(pid)) / 1e9
 
 
 def _cpu_s(field: int, wanted: int) -> float:

@@ -1,9 +1,10 @@
 """A card that is played: the part of cupy that rendering uses, over ordinary memory, with the real kernel.
 
 The kernel is built by the C++ compiler on PATH and run thread by thread over the grid that it was launched with. What
-goes up, comes down, is launched and freed is counted; memory can be made to run out, and the driver to be missing.
-Frames are ordinary arrays, so libx264 plays the card's encoder. It cannot show what a stream leaves undone, since
-everything is done at once, nor anything that NVENC does.
+goes up, comes down, is looked at, launched and freed is counted; memory can be made to run out, and the driver to be
+missing. Frames are ordinary arrays, so libx264 plays the card's encoder; decoder.py plays its decoder. It cannot show
+what a stream leaves undone, since everything is done at once (events can be made to seem undone), nor anything that
+NVENC or NVDEC does.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ import pytest
 from numpy.typing import NDArray
 
 from actors.rendering.composing import card as cards
+from tests.fakes.card.decoder import Decoder
 
 _HERE = Path(__file__).parent
 _KERNEL_FOLDER = Path(cards.__file__).parent
@@ -76,10 +78,14 @@ class Array(np.ndarray[Any, np.dtype[np.uint8]]):
         np.copyto(self, here)
 
     def get(self, *, out: NDArray[np.uint8], stream: Stream, blocking: bool) -> None:
-        """Copy down."""
+        """Copy down; a decoder's stream is for looks only."""
         assert stream is Stream.current.it
         assert not blocking
-        self.card.counts["down"] += 1
+        if stream is Stream.null:
+            self.card.counts["looked"] += 1
+            self.card.largest_look_bytes = max(self.card.largest_look_bytes, self.nbytes)
+        else:
+            self.card.counts["down"] += 1
         np.copyto(out, self)
 
     def __dlpack__(self, *, stream: int | None = None) -> object:  # type: ignore[override] # cupy's is narrower
@@ -93,9 +99,18 @@ class Stream:
 
     ptr = 7
     current = threading.local()
+    #: The legacy one, which FFmpeg's decoders have.
+    null: Stream
 
     def __init__(self, *, non_blocking: bool) -> None:
         assert non_blocking
+        #: The streams behind which it has waited.
+        self.waited: list[Stream | None] = []
+
+    def wait_event(self, event: Event) -> None:
+        """Do nothing more before that."""
+        assert self is not event.recorded, "it waits for itself"
+        self.waited.append(event.recorded)
 
     def __enter__(self) -> Self:
         """Be this thread's."""
@@ -110,6 +125,31 @@ class Stream:
 
     def synchronize(self) -> None:
         """Nothing is ever left to do."""
+
+
+Stream.null = Stream(non_blocking=True)
+
+
+class Event:
+    """A place in a stream; it seems to be not yet reached while the card lags."""
+
+    def __init__(self, card: FakeCupy) -> None:
+        self._card, self.recorded, self._waited_for = card, None, False
+
+    recorded: Stream | None
+
+    def record(self, stream: Stream) -> None:
+        """Behind all that it has now."""
+        self.recorded = stream
+
+    @property
+    def done(self) -> bool:
+        """Whether it was reached."""
+        return self._waited_for or not self._card.lags
+
+    def synchronize(self) -> None:
+        """Wait for it."""
+        self._waited_for = True
 
 
 class Memory:
@@ -128,11 +168,14 @@ class FakeCupy:
         self._kernel, self.counts = kernel, Counter[str]()
         self.driver, self.cards, self.left_bytes, self.kept_bytes = 12_080, 1, 1 << 40, 0
         #: Raised by the next launch but so many.
+        #: What the last launches read and write seems not to be done yet.
+        self.lags, self.largest_look_bytes, self.decoder = False, 0, Decoder(self._is_bound)
+        self._threads = threading.local()
         self.breaks_after, self.breaks_with = -1, CUDARuntimeError("cudaErrorLaunchFailure: unspecified launch failure")
         runtime = SimpleNamespace(
             CUDARuntimeError=CUDARuntimeError,
             driverGetVersion=lambda: self.driver,
-            setDevice=lambda _number: self.counts.update(["bound"]),
+            setDevice=self._bind,
             free=lambda _pointer: None,
             getDeviceProperties=lambda _number: {"name": b"A card that is played", "major": 9, "minor": 0},
         )
@@ -143,11 +186,23 @@ class FakeCupy:
             compiler=SimpleNamespace(CompileException=CompileException),
             is_available=lambda: self.driver > 0 and self.cards > 0,
             Stream=Stream,
+            Event=self._event,
             Memory=self._memory,
             UnownedMemory=self._unowned,
             MemoryPointer=lambda memory, offset: (memory, offset),
             alloc_pinned_memory=lambda size: memoryview(bytearray(size)),
         )
+
+    def _bind(self, _number: int) -> None:
+        self.counts["bound"] += 1
+        self._threads.bound = True
+
+    def _is_bound(self) -> bool:
+        return getattr(self._threads, "bound", False)
+
+    def _event(self, *, disable_timing: bool) -> Event:
+        assert disable_timing
+        return Event(self)
 
     def _memory(self, size: int) -> Memory:
         self._use(size, CUDARuntimeError("cudaErrorMemoryAllocation: out of memory"))
@@ -155,6 +210,7 @@ class FakeCupy:
 
     def _unowned(self, pointer: int, size: int, owner: object, device: int) -> Memory:
         assert device == 0
+        assert size > 0
         return Memory(self, size, (ctypes.c_uint8 * size).from_address(pointer), owner)
 
     def _use(self, size: int, error: Exception) -> None:
@@ -210,6 +266,7 @@ class FakeCupy:
         return SimpleNamespace(free_all_blocks=lambda: self.counts.update(["pinned_freed"]))
 
     def installed(self, patch: pytest.MonkeyPatch) -> Self:
-        """From now on `import cupy` gives this."""
+        """From now on `import cupy` gives this, and a clip that is opened for the card is decoded there."""
         patch.setitem(sys.modules, "cupy", self)
+        self.decoder.installed(patch)
         return self

@@ -30,18 +30,18 @@ SCENES = (
 )
 
 
-def mixed(folder: Path, *, fps: int = 30) -> FilmOrder:
+def mixed(folder: Path, *, fps: int = 30, filmed: tuple[int, int] = (320, 180)) -> FilmOrder:
     """A film of a clip that is shorter than its scene, a still, and a clip that was turned and breaks off."""
     folder.mkdir(exist_ok=True)
     asked = order(folder, scenes=SCENES, title="", video=Video(video_quality="720p", preset="ultrafast", fps=fps))
-    short = clip(folder / "short.mp4", corners(320, 180), seconds=2.4)
+    short = clip(folder / "short.mp4", corners(*filmed), seconds=2.4)
     broken = Path(clip(folder / "broken.mkv", corners(180, 320), seconds=5.0, turned=90))
     broken.write_bytes(broken.read_bytes()[: broken.stat().st_size // 2])
     return replace(
         asked,
         footage=Footage(
             (
-                Picture(0, "clip", _NOWHERE, 320, 180),
+                Picture(0, "clip", _NOWHERE, *filmed),
                 Picture(0, "still", _NOWHERE, 640, 360),
                 Picture(1, "clip", _NOWHERE, 320, 180),
             )
@@ -70,10 +70,14 @@ def test_clips_and_stills_make_a_film_that_is_neither_black_nor_frozen(tmp_path:
 @pytest.mark.slow
 @pytest.mark.usefixtures("encoder_of_the_card")
 def test_a_film_of_clips_made_on_a_card_looks_as_one_made_on_the_cpu(cupy: FakeCupy, tmp_path: Path) -> None:
-    on_card, on_cpu = mixed(tmp_path / "card", fps=10), mixed(tmp_path / "cpu", fps=10)
+    on_card, on_cpu = (mixed(tmp_path / name, fps=10, filmed=(1280, 720)) for name in ("card", "cpu"))
     made = render(on_card, checkpoint=go_on, progress=unheard)
     assert (made.backend, made.fallback) == ("gpu", "")
     assert cupy.counts["down"] == 0, "a frame was copied"
+    assert cupy.decoder.decoded > 50
+    assert cupy.decoder.held == 0
+    why = [note for note in made.notes if "decoded by the CPU" in note]
+    assert why == ["the clip broken.mkv is decoded by the CPU: its pictures are turned"]
     render(replace(on_cpu, video=replace(on_cpu.video, gpu="cpu")), checkpoint=go_on, progress=unheard)
     alike = [psnr_db(one, two) for one, two in zip(frames(on_card.out), frames(on_cpu.out), strict=True)]
     assert len(alike) == made.frames

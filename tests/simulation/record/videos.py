@@ -73,9 +73,9 @@ def _ahead(tables: Tables, _: datetime, priority: int, created_at: datetime) -> 
     return [{"count": min(len(tables.rows("video_queue", is_ahead)), videos._PLACES_COUNTED)}]
 
 
-@statement("SELECT EXISTS (SELECT 1 FROM video_queue WHERE status = 'waiting' OFFSET $1 LIMIT 1)")
-def _waiting_at_least(tables: Tables, _: datetime, offset: int) -> Rows:
-    return [{"exists": len(tables.rows("video_queue", lambda row: row["status"] == "waiting")) > offset}]
+@statement(videos._WAITING)
+def _waiting(tables: Tables, _: datetime, most: int) -> Rows:
+    return [{"count": min(most, len(tables.rows("video_queue", lambda row: row["status"] == "waiting")))}]
 
 
 @statement("SELECT status, count(*) AS n FROM video_queue GROUP BY status")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sys
 
+import av.error
 import numpy as np
 import pytest
 
@@ -18,7 +19,7 @@ SMALL, QUICK = (320, 180), Video(preset="ultrafast", fps=10)
 def test_a_card_that_does_what_the_cpu_does_passes(cupy: FakeCupy) -> None:
     report = card_check.check(QUICK, SMALL)
     assert report.card == "A card that is played, compute capability 9.0"
-    assert [finding.check for finding in report.findings] == ["ways", "kernel", "frames", "film", "picture"]
+    assert [finding.check for finding in report.findings] == ["ways", "kernel", "frames", "film", "picture", "clips"]
     assert [finding for finding in report.findings if not finding.passed] == []
     assert cupy.counts["launched"] > 40
 
@@ -34,6 +35,18 @@ def test_a_card_that_shows_another_picture_is_found(cupy: FakeCupy, monkeypatch:
     monkeypatch.setattr(cupy, "_launch", shifted)
     wrong = {finding.check for finding in card_check.check(QUICK, SMALL).findings if not finding.passed}
     assert {"kernel", "frames"} <= wrong
+
+
+@pytest.mark.usefixtures("encoder_of_the_card")
+def test_a_card_that_decodes_another_picture_or_none_is_found(cupy: FakeCupy) -> None:
+    cupy.decoder.brightens = 2
+    clips = card_check.check(QUICK, SMALL, seconds=0.6).findings[-1]
+    assert (clips.check, clips.passed) == ("clips", False)
+    assert clips.measured.startswith("at most 2 levels off what the CPU decodes")
+    cupy.decoder.refuses = av.error.PermissionError(1, "Operation not permitted")
+    clips = card_check.check(QUICK, SMALL, seconds=0.6).findings[-1]
+    assert not clips.passed
+    assert clips.measured.endswith("the card's decoder cannot be opened: PermissionError: Operation not permitted")
 
 
 def test_no_card_is_no_report(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -65,6 +65,9 @@ class Film:
             dice.integers(0, 256, (height // 2, width // 2, 2), np.uint8),
         )
 
+    def on_card(self) -> None:
+        """It is in memory."""
+
     def fill(self, target: Nv12) -> None:
         """Write it there."""
         for plane, its in zip(target.planes(), self.picture.planes(), strict=True):

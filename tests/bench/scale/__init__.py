@@ -1,0 +1,1 @@
+"""How the house scales: with what waits, and with the processes that work."""
