@@ -28,6 +28,7 @@ from deploy.commands import (
     restoring,
     status,
     telling,
+    upgrade,
     videos,
 )
 from deploy.commands.terminal import guarded
@@ -98,6 +99,7 @@ app.command()(disaster.recover)
 app.command()(disaster.validate)
 app.command()(clean.clean)
 app.command()(doctor.doctor)
+app.command()(upgrade.upgrade)
 app.command()(completion.completion)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)
 app.command("bench", context_settings=_PASS_ON)(proof.run_bench)

@@ -20,6 +20,7 @@ import structlog
 from schema.clock import Clock, SystemClock
 from schema.errors import ConfigurationError
 from schema.record.migrations import migrate
+from schema.release import RELEASE
 from schema.settings.servers import Servers
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
@@ -102,7 +103,8 @@ class Postgres:
     ) -> None:
         """Nothing is opened yet.
 
-        `process` becomes the application_name that operators see; `on_away` is told of each try that found no server.
+        `process` and the release become the application_name that operators see; `on_away` is told of each try that
+        found no server.
         """
         self._url, self._servers, self._process = database_url, servers, process
         self._clock = clock or SystemClock()
@@ -144,7 +146,7 @@ class Postgres:
         """
         idle_s = max(self._servers.lease_s, _IDLE_AT_LEAST_S)
         return {
-            "application_name": f"ytempire {self._process}",
+            "application_name": f"ytempire {self._process} {RELEASE}",
             "idle_in_transaction_session_timeout": f"{idle_s * 1000:.0f}",
             **_ASKED,
         }

@@ -18,6 +18,8 @@ class Needs(msgspec.Struct, frozen=True):
     #: Wires that can be broken stand between the processes and the servers.
     proxies: bool = False
     environ: tuple[tuple[str, str], ...] = ()
+    #: Hosts of two releases are on the same servers.
+    releases: bool = False
 
 
 class Case(msgspec.Struct, frozen=True):

@@ -107,6 +107,8 @@ class Ground:
         self._record: invariants.Record | None = None
         self._uncovered: dict[str, None] = {}
         self._submitted, self._is_closed = 0, False
+        #: Another host on the same servers, where there is one.
+        self.beside: Factory | None = None
         self._ask(self._watch())
 
     @property
@@ -290,19 +292,11 @@ class Ground:
         """End the factory as Ctrl-C does; returns what it left (I6), the first time."""
         if self._is_closed:
             return []
-        self._is_closed, left = True, []
-        process = self.factory.process
-        if process is not None and process.poll() is None:
-            children = self.factory.children()
-            code = self.factory.stop()
-            left += [f"I6: Ctrl-C ended with {code}"] if code else []
-            alive = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-            left += [f"I6: {child.name()} has outlived the factory" for child in alive]
-            left += [f"I6: scratch/{path.name} was left" for path in (self.folder / "data/scratch").glob("*")]
+        self._is_closed, left = True, [] if self.beside is None else _ended(self.beside)
+        left += _ended(self.factory)
         if self._record is not None:
             self._record.terminate()
         self._runner.close()
-        self.factory.close()
         return left
 
     def _ask(self, what: Coroutine[Any, Any, T]) -> T:
@@ -332,6 +326,20 @@ class Ground:
         return "the record does not answer"
 
 
+def _ended(factory: Factory) -> list[str]:
+    """End one as Ctrl-C does; returns what it left."""
+    left, process = [], factory.process
+    if process is not None and process.poll() is None:
+        children = factory.children()
+        code = factory.stop()
+        left += [f"I6: Ctrl-C ended with {code}"] if code else []
+        alive = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        left += [f"I6: {child.name()} has outlived the factory" for child in alive]
+        left += [f"I6: scratch/{path.name} was left" for path in (factory.folder / "scratch").glob("*")]
+    factory.close()
+    return left
+
+
 @contextlib.contextmanager
 def ground(
     folder: Path, *, seed: int = 0, environ: Mapping[str, str] | None = None, proxies: bool = False
@@ -357,9 +365,10 @@ def ground(
             for wire in network or ():
                 wire.passes()  # so that everybody can end
             made.close()
-            if factory.process is not None and factory.process.poll() is None:
-                factory.process.kill()
-                factory.process.wait()
+            for one in (factory, made.beside):
+                if one is not None and one.process is not None and one.process.poll() is None:
+                    one.process.kill()
+                    one.process.wait()
 
 
 def _procfile(orders: Path, factory: Factory, network: Network | None) -> str:

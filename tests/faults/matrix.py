@@ -18,8 +18,8 @@ from typing import Final, cast
 from deploy.launch.plan import ROOT
 from schema import flow
 from tests.fakes.faults import Fault, Kind, Provider
-from tests.faults import bus_trouble, clocks, floods, record_trouble
-from tests.faults.case import Case
+from tests.faults import bus_trouble, clocks, floods, record_trouble, upgrades
+from tests.faults.case import Case, Needs
 from tests.faults.ground import Ground
 
 __all__ = ["CASES", "ROWS", "TESTED", "Case"]
@@ -255,6 +255,10 @@ def _cases() -> Iterator[Case]:
     yield from clocks.cases()
     yield Case(19, "halted", partial(halted, times=1), short=True)
     yield Case(19, "halted twice", partial(halted, times=2))
+    for stage in ("script", "media", "audio", "render", "quality"):
+        name = f"an old {stage} drains, the next release goes on"
+        yield Case(21, name, partial(upgrades.drained, stage=stage), needs=Needs(releases=True))
+    yield Case(21, "every process replaced, and back", upgrades.replaced, needs=Needs(releases=True))
     for row in TESTED:
         yield Case(row, "by tests of its own", None)
 

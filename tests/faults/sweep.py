@@ -19,6 +19,7 @@ from schema.errors import PipelineError
 from tests.faults.case import Case, Needs, Play
 from tests.faults.ground import Ground, ground
 from tests.faults.matrix import ROWS, shown
+from tests.faults.releases import upgrading
 
 Say = Callable[[str], None]
 
@@ -76,11 +77,11 @@ class _Grounds:
         if self._ground is None:
             self._count += 1
             self._needs = needs
-            made = ground(
-                self._folder / str(self._count),
-                seed=self._seed + self._count,
-                environ=dict(needs.environ),
-                proxies=needs.proxies,
+            folder, seed = self._folder / str(self._count), self._seed + self._count
+            made = (
+                upgrading(folder, seed=seed)
+                if needs.releases
+                else ground(folder, seed=seed, environ=dict(needs.environ), proxies=needs.proxies)
             )
             self._ground = self._open.enter_context(made)
         return self._ground

@@ -17,6 +17,7 @@ from deploy.launch import postgres as launch
 from deploy.launch.ports import free_ports
 from deploy.launch.program import running
 from schema.record.postgres import Connection, Postgres, storable
+from schema.release import RELEASE
 from schema.settings.servers import Servers
 from tests.faults.proxy import Proxy
 from tests.integration.processes import until
@@ -221,7 +222,9 @@ async def test_a_pool_that_was_closed_is_not_waited_for(server: Server) -> None:
 
 async def test_processes_work_as_the_lesser_role_in_utc_and_under_their_name(postgres: Postgres) -> None:
     sql = "SELECT concat_ws('|', current_user, current_setting('timezone'), current_setting('application_name'))"
-    assert await postgres.run(lambda connection: connection.fetchval(sql)) == "ytempire_app|UTC|ytempire test"
+    assert (
+        await postgres.run(lambda connection: connection.fetchval(sql)) == f"ytempire_app|UTC|ytempire test {RELEASE}"
+    )
 
 
 def test_what_postgres_keeps_in_no_text_is_made_readable() -> None:
