@@ -19,7 +19,7 @@ from structlog.contextvars import bound_contextvars
 from actors.providers.market import Market
 from actors.task import Task, within
 from schema import flow
-from schema.errors import ConfigurationError, PermanentError, RefusedError, StoreUnavailableError
+from schema.errors import ConfigurationError, NotNowError, PermanentError, RefusedError, StoreUnavailableError
 from schema.events import fact as facts
 from schema.events.fact import Fact
 from schema.record.claims import (
@@ -151,9 +151,12 @@ class StageActor:
         except (PermanentError, RefusedError, ConfigurationError) as error:
             outcome = "failed"
             return await self._fail(claim, entry, str(error), error.hint)
+        except NotNowError as error:
+            outcome = "retried"
+            return await self._put_off(claim, str(error), error.after_s)
         except StoreUnavailableError as error:
-            outcome = "released"
-            raise await self._until_store_answers(claim, error) from error
+            outcome = "retried"
+            return await self._put_off(claim, str(error), _STORE_AWAY_S)
         except Exception as error:  # noqa: BLE001 - whatever a stage raises, its video must reach an end
             outcome = "retried"
             return await self._retry(claim, entry, error)
@@ -188,13 +191,14 @@ class StageActor:
             raise Superseded("a newer attempt holds this stage") from error
         raise RetryLater(reason, delay_s=delay_s) from error
 
-    async def _until_store_answers(self, claim: Claim, error: StoreUnavailableError) -> Exception:
-        """An outage is waited out, however long it lasts: it is no failure of this video's."""
-        _log.warning("stage.waits_for_store", error=str(error), hint=error.hint, again_in_s=_STORE_AWAY_S)
-        traces.failed(str(error))
-        if not await self._claims.release(claim, str(error)):
-            raise Superseded("a newer attempt holds this stage") from error
-        return RetryLater(str(error), delay_s=_STORE_AWAY_S)
+    async def _put_off(self, claim: Claim, reason: str, after_s: float) -> tuple[Publication, ...]:
+        """An outage of a provider, or of the store, must not use up the attempts of every video there is."""
+        delay_s = max(after_s, self._limits.retry_min_s) * random.uniform(1.0, 1.5)  # noqa: S311 - jitter, not a secret
+        metrics.RETRIES.labels(self._stage.name).inc()
+        _log.warning("stage.put_off", reason=reason, retry_in_s=round(delay_s, 2))
+        if not await self._claims.retry_later(claim, reason, delay_s, counts=False):
+            raise Superseded("a newer attempt holds this stage")
+        raise RetryLater(reason, delay_s=delay_s)
 
     async def _fail(self, claim: Claim, entry: Entry, reason: str, hint: str) -> tuple[Publication, ...]:
         _log.error("video.failed", reason=reason)

@@ -28,6 +28,7 @@ from deploy.commands import (
     restoring,
     status,
     telling,
+    upgrade,
     videos,
 )
 from deploy.commands.terminal import guarded
@@ -98,10 +99,12 @@ app.command()(disaster.recover)
 app.command()(disaster.validate)
 app.command()(clean.clean)
 app.command()(doctor.doctor)
+app.command()(upgrade.upgrade)
 app.command()(completion.completion)
 app.command("test", context_settings=_PASS_ON)(proof.run_tests)
 app.command("bench", context_settings=_PASS_ON)(proof.run_bench)
 app.command("faults", context_settings=_PASS_ON)(proof.run_faults)
+app.command("fuzz", context_settings=_PASS_ON)(proof.run_fuzz)
 
 
 def main() -> int:

@@ -2,7 +2,8 @@
 
 Ports follow from the Procfile: the exporter of its first line, and one higher for each line that follows. A process
 that does not answer is told as such; what it would have said has no value, never 0. Processes on other hosts are asked
-only where a setting says what each is called there: else Prometheus does that.
+only where a setting says what each is called there: else Prometheus does that, and what this host does not run is not
+told at all.
 """
 
 from __future__ import annotations
@@ -78,6 +79,12 @@ class Heard(msgspec.Struct, frozen=True):
     cards: tuple[Card, ...]
     dead_letters: int | None
 
+    def why_no_card(self) -> str:
+        """Why there is no card to tell of, in words."""
+        if "gpu" not in self.processes:
+            return "the gpu guardian runs on no host that is asked"
+        return "no NVIDIA card answers" if self.processes["gpu"] else "the gpu guardian does not answer"
+
 
 class Exporters:
     """The exporters of a factory's processes."""
@@ -87,12 +94,14 @@ class Exporters:
         host = "127.0.0.1" if servers.metrics_host in ("0.0.0.0", "::") else servers.metrics_host  # noqa: S104 - all of them means this one, too
         lines = procfile.read(PROCFILE)
         own = [line.name for line in lines].index(process) if process else 0
+        asked = procfile.share(lines, "" if servers.metrics_hosts else servers.actors)
+        first = servers.metrics_port - own
         self._urls = {
-            line.name: f"http://{servers.metrics_hosts.replace('{}', line.name) or host}:{port}/metrics"
-            for port, line in enumerate(lines, start=servers.metrics_port - own)
+            line.name: f"http://{servers.metrics_hosts.replace('{}', line.name) or host}:{first + place}/metrics"
+            for place, line in asked
         }
         self._process = process
-        self._guardians = tuple(line.name for line in lines if "guardians" in line.argv)
+        self._guardians = tuple(line.name for _, line in asked if "guardians" in line.argv)
 
     async def hear(self) -> Heard:
         """Ask all of them side by side; whoever asks is there."""

@@ -29,6 +29,15 @@ class RateLimitedError(RetryableError):
         self.retry_after_s = retry_after_s
 
 
+class NotNowError(RetryableError):
+    """Nothing was tried, since it would fail: whoever could do it is left alone for a while."""
+
+    def __init__(self, message: str = "", *, hint: str = "", after_s: float) -> None:
+        super().__init__(message, hint=hint)
+        #: When it is worth a try.
+        self.after_s = after_s
+
+
 class UnknownOutcomeError(PipelineError):
     """A paid request was sent and its outcome is not known: it may have been billed."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from time import sleep
 from typing import Any, Final
 
 import dramatiq
@@ -62,6 +63,7 @@ class StreamsBroker(Broker):
         tally: Tally | None = None,
         buried: Callable[[Entry, str, str], None] | None = None,
         turned: Callable[[], None] | None = None,
+        in_touch: Callable[[], bool] = lambda: True,
     ) -> None:
         """Touches no server yet.
 
@@ -78,13 +80,16 @@ class StreamsBroker(Broker):
             buried: Told of each entry that goes to the dead letters, with the error and the hint, before it does.
             tally: Told what is worth counting.
             turned: Told of each turn of the loop that consumes, whether or not there was something to take.
+            in_touch: Whether the record can be reached from here. While it cannot, nothing is taken, and no lease is
+                renewed: who can reach it takes the work over.
         """
         super().__init__(default_middleware(gate, loop_thread) if middleware is None else middleware)
         self.transport, self.gate, self.block_s, self.max_deliveries = transport, gate, block_s, max_deliveries
         self.in_hand = InHand(budget)
         self.tally = tally or Untold()
         self.buried, self.turned = buried, turned
-        self.housekeeping = Housekeeping(transport, self.in_hand, lease_s=lease_s, tally=self.tally)
+        self.in_touch = in_touch
+        self.housekeeping = Housekeeping(transport, self.in_hand, lease_s=lease_s, tally=self.tally, in_touch=in_touch)
         self.commit = GroupCommit(transport, self.in_hand, delayed=self.housekeeping.expect, tally=self.tally)
         self._subscriptions = dict(subscriptions)
         #: By group.
@@ -150,6 +155,10 @@ class StreamConsumer(Consumer):
         if broker.gate is not None and not broker.gate.takes():
             self._hand_back()
             broker.gate.wait_until_open(_LOOK_S)
+            return None
+        if not broker.in_touch():
+            self._hand_back()
+            sleep(_LOOK_S)
             return None
         if not self._ready and (room := broker.in_hand.wait_for_room(_LOOK_S)):
             self._admit(broker.transport.read(self._subscription, room, broker.block_s))

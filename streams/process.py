@@ -26,6 +26,7 @@ from schema.modes import Bundle
 from schema.record.gate import GateRecord
 from schema.record.postgres import Postgres
 from schema.record.standing import modes_of
+from schema.release import RELEASE
 from schema.settings.environment import Settings, read, secrets
 from schema.telemetry import logs, metrics, traces
 from streams import names
@@ -86,7 +87,7 @@ class Process:
         """Start the exporter: from now on the process counts as ready."""
         metrics.serve(self.settings.servers.metrics_host, self.settings.servers.metrics_port)
         self.watchdog.ready()
-        _log.info("process.ready", port=self.settings.servers.metrics_port)
+        _log.info("process.ready", port=self.settings.servers.metrics_port, release=RELEASE)
 
     async def close(self) -> None:
         """Let go of everything that was opened."""

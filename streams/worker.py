@@ -89,6 +89,7 @@ def _work(
         loop_thread=loop_thread,
         tally=figures.Tally(),
         turned=process.watchdog.consumed,
+        in_touch=lambda: process.postgres.away_for_s() <= servers.lease_s,
         buried=lambda entry, error, hint: loop_thread.run_coroutine(_note_dead(process, entry, error, hint)),
     )
     handler = prepare(process)

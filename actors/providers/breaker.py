@@ -1,20 +1,31 @@
 """A circuit for each provider: after some failures in a row it is left alone for a while, then one call probes it.
 
-Closed lets calls through, open refuses them at once, half-open lets a single one through whose outcome decides. Kept
-in memory: each process learns for itself, and forgets when it ends.
+Closed lets calls through, open refuses them at once, half-open lets a single one through whose outcome decides: each
+probe that fails doubles the while, up to a bound, so that an hour without a provider costs few attempts. Kept in
+memory: each process learns for itself, and forgets when it ends.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Final, Literal
 
 from schema.clock import Clock
-from schema.errors import ArtifactError, RateLimitedError, RecordUnavailableError, RetryableError, UnknownOutcomeError
+from schema.errors import (
+    ArtifactError,
+    NotNowError,
+    RateLimitedError,
+    RecordUnavailableError,
+    RetryableError,
+    UnknownOutcomeError,
+)
+
+#: The longest while, in first ones.
+_LONGEST: Final = 10
 
 
-class CircuitOpenError(RetryableError):
+class CircuitOpenError(NotNowError):
     """A provider failed several times in a row and is left alone for a while: nothing was sent."""
 
 
@@ -24,7 +35,7 @@ class Circuit:
     def __init__(self, provider: str, clock: Clock, *, failures: int, open_s: float) -> None:
         self._provider, self._clock = provider, clock
         self._limit, self._open_s = failures, open_s
-        self._failures = 0
+        self._failures = self._failed_probes = 0
         self._open_until_s = 0.0
         self._probing = False
 
@@ -45,7 +56,7 @@ class Circuit:
         if state == "open" or (state == "half-open" and self._probing):
             left_s = max(0.0, self._open_until_s - self._clock.monotonic_s())
             told = f"{self._provider} failed {self._failures} times in a row and is left alone for {left_s:.0f} s"
-            raise CircuitOpenError(told)
+            raise CircuitOpenError(told, after_s=left_s or self._open_s)
         self._probing = state == "half-open"
         try:
             yield
@@ -55,16 +66,17 @@ class Circuit:
             self._failed(error)
             raise
         except Exception:
-            self._failures = 0
+            self._failures = self._failed_probes = 0
             raise
         else:
-            self._failures = 0
+            self._failures = self._failed_probes = 0
         finally:
             self._probing = False
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        pause_s = self._open_s
+        self._failed_probes += self._probing
+        pause_s = self._open_s * min(_LONGEST, 2**self._failed_probes)
         if isinstance(error, RateLimitedError) and error.retry_after_s is not None:
             pause_s = max(pause_s, error.retry_after_s)
         self._open_until_s = self._clock.monotonic_s() + pause_s

@@ -22,6 +22,7 @@ from schema.errors import (
     ArtifactError,
     BudgetError,
     ConfigurationError,
+    NotNowError,
     PermanentError,
     RecordUnavailableError,
     RetryableError,
@@ -92,6 +93,7 @@ async def deliver(
 
     Raises:
         BudgetError: nothing but the budget stood in the way of all of them.
+        NotNowError: none was even asked that may deliver in a while.
         RetryableError: none delivered, and one of them may in a while.
         PermanentError: none delivered and none will.
     """
@@ -139,6 +141,10 @@ def _nobody(steps: list[Step], errors: list[Exception]) -> Exception:
     hint = next((hint for error in reversed(errors) if (hint := getattr(error, "hint", ""))), "")
     if errors and all(isinstance(error, BudgetError) for error in errors):
         return BudgetError(told, hint=hint)
-    if any(isinstance(error, RetryableError | UnknownOutcomeError) for error in errors):
+    may = [error for error in errors if isinstance(error, RetryableError | UnknownOutcomeError)]
+    after_s = [error.after_s for error in may if isinstance(error, NotNowError)]
+    if may and len(after_s) == len(may):
+        return NotNowError(told, hint=hint, after_s=min(after_s))
+    if may:
         return RetryableError(told, hint=hint)
     return PermanentError(told, hint=hint)

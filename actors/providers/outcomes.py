@@ -20,6 +20,15 @@ from schema.settings.masking import MASK
 _SAID_MAX_CHARS = 300
 _REQUEST_TIMEOUT, _SERVER_ERRORS = 408, 500
 _SHORTEST_SECRET = 4
+#: Python refuses to print numbers of thousands of digits.
+_LARGEST_CODE = 10**9
+
+
+def words_of(value: object) -> str:
+    """A code or an explanation as an error's body says it; nothing where it is neither text nor a number."""
+    return (
+        str(value) if isinstance(value, str | float) or (isinstance(value, int) and abs(value) < _LARGEST_CODE) else ""
+    )
 
 
 class Who(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,11 +22,13 @@ import typer
 
 from deploy.commands.redis_cli import Connection, from_url
 from deploy.commands.terminal import FAILED, DataOption, data_dir
-from deploy.launch import data_directory, postgres, valkey
+from deploy.launch import data_directory, postgres, procfile, valkey
+from deploy.launch.plan import PROCFILE
+from schema.errors import ConfigurationError
 from schema.money.prices import Prices
 from schema.settings import environment
 from schema.settings.environment import Settings
-from schema.settings.providers import LOCAL, Providers, Stage
+from schema.settings.providers import LOCAL, PAID, Providers, Stage
 from schema.settings.servers import Servers
 from schema.settings.video import Video, frame_size
 
@@ -65,17 +67,35 @@ def doctor(data: DataOption = None, *, gpu: GpuOption = False) -> None:
 
 
 def _findings(settings: Settings, folder: Path) -> Iterator[Finding]:
-    servers, video = settings.servers, settings.video
+    servers = settings.servers
     yield Finding("python", True, f"{platform.python_version()} at {sys.executable}")  # noqa: FBT003 - it runs us
     yield _tried("packages", lambda: ", ".join(f"{name} {version(name)}" for name in _PACKAGES))
+    lines = procfile.read(PROCFILE)
+    yield _tried("actors", lambda: _share(lines, servers.actors))
+    try:
+        here = {line.name for _, line in procfile.share(lines, servers.actors)}
+    except ConfigurationError:
+        here = {line.name for line in lines}  # what is wrong with it was told
     yield _tried("redis", lambda: _redis(servers))
     yield _tried("postgres", lambda: _postgres(servers, folder))
-    yield _tried("providers", lambda: _providers(settings.providers))
-    yield _tried("voice", _voice)
-    yield _tried("font", _font)
-    yield _tried("encoder", lambda: _encoder(video))
-    yield _tried("render", lambda: _render(video))
+    yield from (_tried(subject, check) for subject, of, check in _parts(settings, here) if here.intersection(of))
     yield _tried("disk", lambda: _disk(folder))
+
+
+def _parts(settings: Settings, here: set[str]) -> Iterator[tuple[str, tuple[str, ...], Callable[[], str]]]:
+    """What only some processes need, whose they are, and how it is tried."""
+    yield "providers", tuple(PAID), lambda: _providers(settings.providers, here)
+    yield "voice", ("audio",), _voice
+    yield "font", ("render",), _font
+    yield "encoder", ("render",), lambda: _encoder(settings.video)
+    yield "render", ("render",), lambda: _render(settings.video)
+
+
+def _share(lines: Sequence[procfile.Line], wanted: str) -> str:
+    names = [line.name for _, line in procfile.share(lines, wanted)]
+    if len(names) == len(lines):
+        return f"all {len(lines)} of the Procfile run here"
+    return f"{', '.join(names)} of the Procfile's {len(lines)} run here (YTEMPIRE_ACTORS)"
 
 
 def _tried(subject: str, attempt: Callable[[], str]) -> Finding:
@@ -106,7 +126,7 @@ def _postgres(servers: Servers, folder: Path) -> str:
         return f"DATABASE_URL answers at {address[0]}:{address[1]}"
 
 
-def _providers(providers: Providers) -> str:
+def _providers(providers: Providers, here: set[str]) -> str:
     """Who is tried for what, and that each has a price and the key it needs; nobody is asked."""
     from actors.providers import configured  # noqa: PLC0415 - heavy, and wanted here only
 
@@ -117,6 +137,8 @@ def _providers(providers: Providers) -> str:
         "audio": configured.speaker,
     }
     for stage, make in makers.items():
+        if stage not in here:
+            continue
         chain = providers.chain(stage)
         for name in chain:
             for economy in (False, True) if name != LOCAL else ():

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated
 from urllib.parse import unquote, urlsplit
 
+import msgspec
 import typer
 
 from actors.providers.script.samples import sample_for, samples
@@ -61,14 +62,21 @@ def demo(
 def up(
     data: DataOption = None,
     procfile: Annotated[Path, typer.Option(help="The list of processes.", metavar="FILE")] = PROCFILE,
+    only: Annotated[
+        str, typer.Option(help="Run these of them, by commas; else YTEMPIRE_ACTORS, else all.", metavar="NAMES")
+    ] = "",
 ) -> None:
     """Run the factory here, until Ctrl-C.
 
     It prints `ready` when it takes requests. It brings its own Valkey and Postgres unless REDIS_URL or DATABASE_URL say
     where yours are. Everything it keeps is in the data directory, all that it says in logs/pipeline.log there. What
     dies is started again.
+
+    One host of several runs its share: YTEMPIRE_ACTORS=render,quality on it, or --only render,quality, and REDIS_URL,
+    DATABASE_URL and YTEMPIRE_ARTIFACTS_URL the same on all.
     """
     servers = environment.read().servers
+    servers = msgspec.structs.replace(servers, actors=only or servers.actors)
     with data_directory.held(data_dir(data)) as hold:
         factory = plan(servers, hold.path, procfile)
         factory.refuse_taken_ports(patience_s=_PREDECESSOR_S if hold.was_killed else 0)
@@ -79,6 +87,9 @@ def up(
                     output.line(
                         "launcher", f"{name} is set: no server of our own, but {urlsplit(url).netloc.split('@')[-1]}"
                     )
+            if servers.actors:
+                names = ", ".join(worker.name for worker in factory.workers)
+                output.line("launcher", f"this host runs {names}; the others of the Procfile run elsewhere")
             supervisor = Supervisor(factory.servers, factory.workers, output)
             supervisor.run(partial(_until_ended, supervisor, hold.path))
 

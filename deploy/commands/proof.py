@@ -1,4 +1,4 @@
-"""`test`, `bench` and `faults`: the project's tests, its measurements and its faults, run as programs of their own."""
+"""`test`, `bench`, `faults` and `fuzz`: the project's tests and trials, run as programs of their own."""
 
 from __future__ import annotations
 
@@ -25,13 +25,23 @@ def run_bench(
     ] = None,
 ) -> None:
     """Measure the bus beside its peers, what the ledger costs a call, how soon a halt holds, or all is back."""
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    os.execve(sys.executable, (sys.executable, "-m", "tests.bench", *(args or ())), environ)  # noqa: S606 - becomes the bench
+    _become("tests.bench", args)
 
 
 def run_faults(
     args: Annotated[list[str] | None, typer.Argument(help="As `faults --help` says.", metavar="[ARGS]")] = None,
 ) -> None:
     """Break a factory of its own in many ways; exit code 1 when anything is lost or billed twice unsaid."""
+    _become("tests.faults", args)
+
+
+def run_fuzz(
+    args: Annotated[list[str] | None, typer.Argument(help="As `fuzz --help` says.", metavar="[ARGS]")] = None,
+) -> None:
+    """Give broken input of every kind to whatever reads it; exit code 1 when anything crashes, hangs or is silent."""
+    _become("tests.fuzz", args)
+
+
+def _become(module: str, args: list[str] | None) -> None:
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    os.execve(sys.executable, (sys.executable, "-m", "tests.faults", *(args or ())), environ)  # noqa: S606 - becomes the faults
+    os.execve(sys.executable, (sys.executable, "-m", module, *(args or ())), environ)  # noqa: S606 - from here on it is that program

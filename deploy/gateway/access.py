@@ -80,7 +80,7 @@ class Access:
         if headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
             return headers.get("origin") or "another site"
         origin = headers.get("origin", "")
-        if origin and urlsplit(origin).netloc.casefold() != headers.get("host", "").casefold():
+        if origin and _place_in(origin) != headers.get("host", "").casefold():
             return origin
         return ""
 
@@ -123,6 +123,14 @@ def _name_in(host: str) -> str:
         return (urlsplit(f"//{host}").hostname or "").casefold()
     except ValueError:
         return ""
+
+
+def _place_in(origin: str) -> str | None:
+    """The name and port in an Origin header; None where it is malformed, and so nobody's we know."""
+    try:
+        return urlsplit(origin).netloc.casefold()
+    except ValueError:
+        return None
 
 
 def _is_address(host: str) -> bool:

@@ -19,6 +19,9 @@ from schema.errors import ArtifactError, PipelineError, RefusedError, StoreUnava
 
 _log = structlog.get_logger(__name__)
 _RETRY_AFTER_S = "5"
+#: The longest name and path that the file systems of Linux take, the latter with room for where ours begins.
+_NAME_MAX_BYTES: Final = 255
+_PATH_MAX_BYTES: Final = 3072
 #: Nothing is loaded from elsewhere, no page may frame ours, and what a file is, its type says.
 SECURITY: Final = {
     "content-security-policy": (
@@ -51,6 +54,26 @@ def secured(app: ASGIApp) -> ASGIApp:
         await app(scope, receive, sent if scope["type"] == ScopeType.HTTP else send)
 
     return serve
+
+
+def nameable(app: ASGIApp) -> ASGIApp:
+    """The app, for paths that can be names at all: looking for others among the console's files is an error there."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == ScopeType.HTTP and not _is_nameable(scope["path"]):
+            body = msgspec.json.encode(Error("there is nothing of this name"))
+            headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 404, "headers": headers})
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+            return
+        await app(scope, receive, send)
+
+    return serve
+
+
+def _is_nameable(path: str) -> bool:
+    told = path.encode(errors="replace")
+    return b"\0" not in told and len(told) <= _PATH_MAX_BYTES and max(map(len, told.split(b"/"))) <= _NAME_MAX_BYTES
 
 
 def _http_error(_request: Request[Any, Any, Any], error: HTTPException) -> Response[Error]:

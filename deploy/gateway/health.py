@@ -146,8 +146,7 @@ async def gpu(parts: Parts) -> GpuStatus:
     heard = await parts.exporters.hear()
     if heard.cards:
         return GpuStatus(heard.cards)
-    answers = heard.processes.get("gpu", False)
-    return GpuStatus((), "no NVIDIA card answers" if answers else "the gpu guardian does not answer")
+    return GpuStatus((), heard.why_no_card())
 
 
 def _day(day: date, seen: Day, spent: Total) -> DayFigures:

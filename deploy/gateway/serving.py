@@ -104,7 +104,7 @@ class _Server(uvicorn.Server):
 def application(parts: Parts) -> ASGIApp:
     """The whole of it, for a server or a test."""
     rules = access.Access(parts.settings.servers)
-    return answers.secured(_measured(access.guarded(routed(parts, rules), rules)))
+    return answers.secured(_measured(access.guarded(answers.nameable(routed(parts, rules)), rules)))
 
 
 def routed(parts: Parts, rules: access.Access) -> Litestar:

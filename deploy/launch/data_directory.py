@@ -73,7 +73,7 @@ def held(path: Path) -> Iterator[Hold]:
 
 def addresses(path: Path) -> Addresses | None:
     """Where the servers of the factory on this data directory are; None when none runs."""
-    with contextlib.suppress(OSError, msgspec.DecodeError):
+    with contextlib.suppress(OSError, OverflowError, msgspec.DecodeError, UnicodeDecodeError):
         found = msgspec.json.decode((path / _FILE).read_bytes(), type=Addresses)
         os.kill(found.pid, 0)
         return found

@@ -66,6 +66,7 @@ def _elsewhere(settings: Servers, procfile_path: Path) -> Servers:
         redis_url="",
         database_url="",
         artifacts_url="",
+        actors="",
         redis_port=first,
         postgres_port=first + 1,
         gateway_port=first + 2,

@@ -33,13 +33,19 @@ class Start(msgspec.Struct, frozen=True):
 def start_of(name: str, environ: Mapping[str, str]) -> Start:
     """How the line `name` starts.
 
-    Raises ConfigurationError when the Procfile has no such line, and as the settings do.
+    Raises ConfigurationError when the Procfile has no such line, or this host does not run it, and as the settings do.
     """
     servers = environment.read(environ).servers
     lines = procfile.read(PROCFILE)
     names = [line.name for line in lines]
     if name not in names:
         raise ConfigurationError(f"the Procfile has no line {name!r}", hint=f"it has {', '.join(names)}")
+    here = [line.name for _, line in procfile.share(lines, servers.actors)]
+    if name not in here:
+        raise ConfigurationError(
+            f"this host does not run {name}: YTEMPIRE_ACTORS is {', '.join(here)}",
+            hint=f"add {name} to it, or take it out",
+        )
     place = names.index(name)
     port = servers.metrics_port + place
     added = {"YTEMPIRE_METRICS_PORT": str(port), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}

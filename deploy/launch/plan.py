@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 import msgspec
 
@@ -24,6 +25,8 @@ from schema.settings.servers import Servers
 ROOT = Path(__file__).resolve().parents[2]
 PROCFILE = ROOT / "Procfile"
 _POLL_S = 0.05
+#: Lines of the Procfile that run here, with their places in it.
+Share: TypeAlias = tuple[tuple[int, procfile.Line], ...]
 
 
 class NeededPort(msgspec.Struct, frozen=True):
@@ -61,7 +64,7 @@ class Plan(msgspec.Struct, frozen=True):
 def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> Plan:
     """The factory that these settings ask for; servers whose URL is set are somebody else's and are not started.
 
-    Raises ConfigurationError for a Procfile or a server that cannot be used.
+    Raises ConfigurationError for a Procfile, a share of it or a server that cannot be used.
     """
     data_dir = data_dir.absolute()
     servers, ports = [], []
@@ -88,8 +91,10 @@ def plan(settings: Servers, data_dir: Path, procfile_path: Path = PROCFILE) -> P
         "PYTHONPATH": str(ROOT),
         "PYTHONUNBUFFERED": "1",
         "ORT_DISABLE_TELEMETRY": "1",  # the runtime of the local voice would report to its maker
+        # whoever asks the exporters asks only for these
+        **({"YTEMPIRE_ACTORS": settings.actors} if settings.actors else {}),
     }
-    lines = procfile.read(procfile_path)
+    lines = procfile.share(procfile.read(procfile_path), settings.actors)
     return Plan(
         servers=tuple(servers),
         workers=tuple(_workers(lines, settings, environ)),
@@ -104,8 +109,9 @@ def _ours_to_start(named: str, own: str, port: int) -> bool:
     return not named or (named == own and is_free(port))
 
 
-def _workers(lines: tuple[procfile.Line, ...], settings: Servers, environ: dict[str, str]) -> Iterator[Program]:
-    for port, line in enumerate(lines, start=settings.metrics_port):
+def _workers(lines: Share, settings: Servers, environ: dict[str, str]) -> Iterator[Program]:
+    for place, line in lines:
+        port = settings.metrics_port + place
         yield Program(
             name=line.name,
             argv=line.argv,
@@ -114,13 +120,13 @@ def _workers(lines: tuple[procfile.Line, ...], settings: Servers, environ: dict[
         )
 
 
-def _exporters(lines: tuple[procfile.Line, ...], settings: Servers) -> Iterator[NeededPort]:
-    for port, line in enumerate(lines, start=settings.metrics_port):
-        yield NeededPort(port, "YTEMPIRE_METRICS_PORT", f"the exporter of {line.name}")
+def _exporters(lines: Share, settings: Servers) -> Iterator[NeededPort]:
+    for place, line in lines:
+        yield NeededPort(settings.metrics_port + place, "YTEMPIRE_METRICS_PORT", f"the exporter of {line.name}")
 
 
-def _gateway(lines: tuple[procfile.Line, ...], settings: Servers) -> Iterator[NeededPort]:
-    if any(line.name == "gateway" for line in lines):
+def _gateway(lines: Share, settings: Servers) -> Iterator[NeededPort]:
+    if any(line.name == "gateway" for _, line in lines):
         yield NeededPort(settings.gateway_port, "YTEMPIRE_GATEWAY_PORT", "the gateway")
 
 

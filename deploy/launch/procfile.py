@@ -1,6 +1,7 @@
 """Reads a Procfile: the list of processes, one `name: command` a line, the order giving each its metrics port.
 
 A command is split into words as a shell would, but no shell runs it: no variables, no pipes. `python` is this Python.
+A host may run a share of the lines; each keeps the port that it has in the whole list, on every host the same.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -30,7 +32,12 @@ def read(path: Path) -> tuple[Line, ...]:
     Raises ConfigurationError, naming the line, when it is not a Procfile or a name comes twice.
     """
     lines: dict[str, Line] = {}
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        whole = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        message = f"{path} is not UTF-8: byte 0x{error.object[error.start]:02x} at offset {error.start}"
+        raise ConfigurationError(message, hint="save it as UTF-8 text") from None
+    for number, text in enumerate(whole.splitlines(), start=1):
         if not text.strip() or text.lstrip().startswith("#"):
             continue
         line = _parse(text, f"{path}, line {number}")
@@ -40,6 +47,20 @@ def read(path: Path) -> tuple[Line, ...]:
     if not lines:
         raise ConfigurationError(f"{path} names no process", hint="a line reads `name: command`")
     return tuple(lines.values())
+
+
+def share(lines: Sequence[Line], wanted: str) -> tuple[tuple[int, Line], ...]:
+    """The lines that are named, by commas or blanks, each with its place in the list; all where none is.
+
+    Raises ConfigurationError, with the names there are, for one that is none.
+    """
+    asked = set(wanted.replace(",", " ").split())
+    if strange := sorted(asked - {line.name for line in lines}):
+        raise ConfigurationError(
+            f"the Procfile has no line {', '.join(map(repr, strange))} (YTEMPIRE_ACTORS, or --only)",
+            hint=f"its lines are {', '.join(line.name for line in lines)}",
+        )
+    return tuple((place, line) for place, line in enumerate(lines) if not asked or line.name in asked)
 
 
 def _parse(text: str, place: str) -> Line:

@@ -114,7 +114,7 @@ def read(folder: Path) -> Backup:
         raise BackupError(
             f"{folder} holds no backup: {error.strerror}: {MANIFEST}", hint="./ytempire backup"
         ) from error
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BackupError(f"{folder / MANIFEST} cannot be read: {error}", hint="take another backup") from error
 
 

@@ -63,7 +63,7 @@ async def _all(servers: Servers, redis_url: str, database_url: str) -> tuple[Tic
     checks: dict[str, Callable[[], Awaitable[str]]] = {
         "database": lambda: _database(postgres, database_url),
         "redis": lambda: asyncio.to_thread(_redis, redis_url),
-        "api": lambda: asyncio.to_thread(_api, servers),
+        "api": lambda: asyncio.to_thread(_api, servers, heard),
         "queue": lambda: _queue(postgres, heard),
         "gpu": lambda: _gpu(heard),
         "money": lambda: _money(postgres),
@@ -115,7 +115,9 @@ def _redis(url: str) -> str:
     return f"answers, evicts nothing; last command {last or 'none yet'}"
 
 
-def _api(servers: Servers) -> str:
+def _api(servers: Servers, heard: Heard) -> str:
+    if "gateway" not in heard.processes:
+        return "not here: another host runs the gateway (YTEMPIRE_ACTORS)"
     host = "127.0.0.1" if servers.gateway_host in ("", "0.0.0.0", "::") else servers.gateway_host  # noqa: S104 - compared
     url = f"http://{host}:{servers.gateway_port}/livez"
     try:
@@ -129,7 +131,7 @@ def _api(servers: Servers) -> str:
 
 
 async def _queue(postgres: Postgres, heard: Heard) -> str:
-    silent = [name for name in _QUEUE_PROCESSES if not heard.processes.get(name)]
+    silent = [name for name in _QUEUE_PROCESSES if heard.processes.get(name) is False]
     if silent:
         raise _Wrong(f"not running: {', '.join(silent)}")
     truth = await GateRecord(postgres).read()
@@ -144,9 +146,9 @@ async def _queue(postgres: Postgres, heard: Heard) -> str:
 async def _gpu(heard: Heard) -> str:
     if heard.cards:
         return ", ".join(f"{card.card}: {card.used_mb or 0:.0f} of {card.total_mb or 0:.0f} MB" for card in heard.cards)
-    if not heard.processes.get("gpu"):
+    if heard.processes.get("gpu") is False:
         raise _Wrong("the gpu guardian does not run")
-    return "not here: no NVIDIA card answers, films are made on the CPU"
+    return f"not here: {heard.why_no_card()}" + ", films are made on the CPU" * ("gpu" in heard.processes)
 
 
 async def _money(postgres: Postgres) -> str:

@@ -2,7 +2,7 @@
 
 `morning` is the runbook's checklist, `hourly` its hourly look. Both only look: what is to be done about it guardians
 do, or a person. What nobody can know is "?", which is no fault; what a machine has not got is "not here". Processes on
-other hosts are not asked and count as missing: run the look where the Procfile runs. It is longer than most files,
+other hosts are not asked: each host looks at those that YTEMPIRE_ACTORS gives it. It is longer than most files,
 since each of a dozen looks is a few lines of its own.
 """
 
@@ -68,7 +68,7 @@ class Looker:
         """The morning checklist, in the runbook's order."""
         heard = await Exporters(self._settings.servers).hear()
         return [
-            await self._health(),
+            await self._health(heard),
             self._processes(heard),
             await self._gate(),
             await self._recent(),
@@ -95,10 +95,12 @@ class Looker:
             self._dead_letters(within=timedelta(hours=1)),
         ]
 
-    async def _health(self) -> Verdict:
+    async def _health(self, heard: Heard) -> Verdict:
         port = self._settings.servers.gateway_port
         url = f"http://127.0.0.1:{port}/health/detailed"
         line = f"curl -s http://localhost:{port}/health/detailed | jq '.'"
+        if "gateway" not in heard.processes:
+            return Verdict("health", "not here", "another host runs the gateway (YTEMPIRE_ACTORS)", line)
         try:
             told = msgspec.json.decode(await asyncio.to_thread(_fetched, url))
             parts = {name: part["status"] for name, part in told["components"].items()}
@@ -159,9 +161,7 @@ class Looker:
     def _card(self, heard: Heard) -> Verdict:
         line, limits = "nvidia-smi", self._limits
         if not heard.cards:
-            answers = heard.processes.get("gpu", False)
-            why = "no NVIDIA card answers" if answers else "the gpu guardian does not answer"
-            return Verdict("gpu", "not here" if answers else "?", why, line)
+            return Verdict("gpu", "?" if heard.processes.get("gpu") is False else "not here", heard.why_no_card(), line)
         told, bad = [], False
         for card in heard.cards:
             share = limits.gpu_free_mb / limits.gpu_card_mb

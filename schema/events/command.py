@@ -158,7 +158,7 @@ def _halt(raw: Mapping[bytes, bytes]) -> Command:
     for name, value in raw.items():
         if (field := _loose(name)) in COMMON:
             text = value[: 4 * REASON_MAX_CHARS].decode(errors="replace")
-            said[field] = wire.CONTROL.sub(" ", text).strip()[: _most(field)]
+            said[field] = wire.CONTROL.sub(" ", text).strip()[: _most(field)].rstrip()
     given = {name: text for name, text in said.items() if text}
     return msgspec.convert({"verb": "halt", **given}, Command)
 

@@ -66,13 +66,18 @@ def to_fields(fact: Fact) -> dict[str, str]:
     return wire.to_fields(fact)
 
 
+def spoken(raw: Mapping[bytes, bytes]) -> bytes:
+    """The version that an entry speaks; ours where it says none."""
+    return raw.get(b"v", b"%d" % VERSION)
+
+
 def from_fields(raw: Mapping[bytes, bytes]) -> Fact:
     """The fact that an entry says; fields it does not know are ignored.
 
     Raises RefusedError, with a right line as its hint, when a field is missing, undecodable or of the wrong kind, or
     when the entry speaks a version that this program does not.
     """
-    if (version := raw.get(b"v", b"%d" % VERSION)) != b"%d" % VERSION:
+    if (version := spoken(raw)) != b"%d" % VERSION:
         message = f"v is {wire.shown(version)!r}: this program speaks version {VERSION}"
         raise RefusedError(message, hint="upgrade this process, then put the event back with requeue")
     try:

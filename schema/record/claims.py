@@ -123,13 +123,13 @@ class Claims:
 
         return await self._postgres.run(work)
 
-    async def retry_later(self, claim: Claim, reason: str, delay_s: float) -> bool:
-        """Give the stage back to be tried again after `delay_s`; counts one failure."""
+    async def retry_later(self, claim: Claim, reason: str, delay_s: float, *, counts: bool = True) -> bool:
+        """Give the stage back to be tried again after `delay_s`; `counts` is False where nothing was tried."""
 
         async def work(connection: Connection) -> bool:
             key, error = _key(claim), storable(reason)
             return await attempts.leave(
-                connection, key, "retrying", outcome="retried", error=error, failures=1, delay_s=delay_s
+                connection, key, "retrying", outcome="retried", error=error, failures=int(counts), delay_s=delay_s
             )
 
         return await self._postgres.run(work)

@@ -20,15 +20,27 @@ import structlog
 from schema.clock import Clock, SystemClock
 from schema.errors import ConfigurationError
 from schema.record.migrations import migrate
+from schema.release import RELEASE
 from schema.settings.servers import Servers
 
 Connection: TypeAlias = "asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
 T = TypeVar("T")
 
 APP_ROLE = "ytempire_app"
-#: What each session asks for, beside its name.
-_ASKED = {"role": APP_ROLE, "timezone": "UTC"}
 _COMMAND_TIMEOUT_S = 30.0
+#: What each session asks for, beside its name. A client that is gone without a word, as behind a cut wire, is believed
+#: in for eleven seconds, and not for the two hours that a system takes by itself.
+_ASKED = {
+    "role": APP_ROLE,
+    "timezone": "UTC",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+    # we ask for no more patience than we have; it also ends what was cut off between two messages of one statement
+    "statement_timeout": f"{_COMMAND_TIMEOUT_S * 1000:.0f}",
+}
+#: A transaction of ours never waits for anything but the server.
+_IDLE_AT_LEAST_S = 1.0
 _WAIT_MIN_S, _WAIT_MAX_S = 0.05, 2.0
 _log = structlog.get_logger(__name__)
 
@@ -44,6 +56,8 @@ _PASSING: tuple[type[Exception], ...] = (
     asyncpg.InsufficientResourcesError,
     asyncpg.TransactionRollbackError,
     asyncpg.QueryCanceledError,
+    # we stood still in mid-transaction for so long that others were let have what it held
+    asyncpg.IdleInTransactionSessionTimeoutError,
     # a restore puts another database in the place of this one, and lets nobody in meanwhile
     asyncpg.ObjectNotInPrerequisiteStateError,
     # what asyncpg says where the server's farewell came in just before our question
@@ -89,12 +103,15 @@ class Postgres:
     ) -> None:
         """Nothing is opened yet.
 
-        `process` becomes the application_name that operators see; `on_away` is told of each try that found no server.
+        `process` and the release become the application_name that operators see; `on_away` is told of each try that
+        found no server.
         """
         self._url, self._servers, self._process = database_url, servers, process
         self._clock = clock or SystemClock()
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
         self._back_at_s = -math.inf
+        #: Since when nothing that was asked has found a server; None where the last that was has.
+        self._away_since_s: float | None = None
         self._on_away = on_away
         self._closed = False
 
@@ -112,7 +129,7 @@ class Postgres:
             init=_prepare,
             # through a pgbouncer: `RESET ALL` would take the session's name and time zone from whoever has it next
             reset=_leave if self._servers.database_direct_url else None,
-            server_settings={"application_name": f"ytempire {self._process}", **_ASKED},
+            server_settings=self._asked(),
         )
         # a pgbouncer may be told to ignore what a client asks for: then the rights of the owner would be ours
         if (role := await self._pool.fetchval("SELECT current_user")) != APP_ROLE:
@@ -121,6 +138,18 @@ class Postgres:
                 f"this connection has the rights of {role!r}, expected {APP_ROLE!r}",
                 hint="pgbouncer needs connect_query='SET ROLE ytempire_app', see deploy/config/pgbouncer.ini",
             )
+
+    def _asked(self) -> dict[str, str]:
+        """The settings of a session; whoever does nothing in mid-transaction for a lease loses what it has locked.
+
+        It is stopped, or out of reach: without this its rows would be locked for as long as the server believes in it.
+        """
+        idle_s = max(self._servers.lease_s, _IDLE_AT_LEAST_S)
+        return {
+            "application_name": f"ytempire {self._process} {RELEASE}",
+            "idle_in_transaction_session_timeout": f"{idle_s * 1000:.0f}",
+            **_ASKED,
+        }
 
     async def close(self) -> None:
         """Close the pool; a server that does not answer is left after a moment."""
@@ -160,6 +189,11 @@ class Postgres:
         """Seconds since this process last found Postgres away; infinite when it never did."""
         return self._clock.monotonic_s() - self._back_at_s
 
+    def away_for_s(self) -> float:
+        """For so many seconds each try has found no server; 0 where the last one did."""
+        since_s = self._away_since_s
+        return 0.0 if since_s is None else self._clock.monotonic_s() - since_s
+
     async def _patiently(self, once: Callable[[], Awaitable[T]]) -> T:
         wait_s, away = _WAIT_MIN_S, False
         while True:
@@ -170,12 +204,15 @@ class Postgres:
                     raise  # a call that asyncpg refuses is a mistake of ours, no outage
                 if self._on_away is not None:
                     self._on_away()
+                if self._away_since_s is None:
+                    self._away_since_s = self._clock.monotonic_s()
                 if not away and not isinstance(error, asyncpg.TransactionRollbackError):
                     _log.warning("postgres.away", error=f"{type(error).__name__}: {error}")
                     away = True
                 await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret
                 wait_s = min(2 * wait_s, _WAIT_MAX_S)
                 continue
+            self._away_since_s = None
             if away:
                 self._back_at_s = self._clock.monotonic_s()
                 _log.info("postgres.back")

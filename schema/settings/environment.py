@@ -75,9 +75,8 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
     """
     environ = os.environ if environ is None else environ
     known = {variable.name: variable for variable in variables()}
-    unknown = sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
-    if unknown:
-        message = f"there is no setting {unknown[0]}"
+    if strange := unknown(environ):
+        message = f"there is no setting {strange[0]}"
         raise ConfigurationError(message, hint="the settings are listed in .env.example")
     groups: dict[str, dict[str, str]] = {}
     for variable in known.values():
@@ -85,6 +84,12 @@ def read(environ: Mapping[str, str] | None = None) -> Settings:
             groups.setdefault(variable.group, {})[variable.field] = value
             _check(variable, value)
     return msgspec.convert(groups, Settings, strict=False)
+
+
+def unknown(environ: Mapping[str, str]) -> list[str]:
+    """The variables with our prefix that are no settings."""
+    known = {variable.name for variable in variables()}
+    return sorted(name for name in environ if name.startswith(PREFIX) and name not in known)
 
 
 def secrets(settings: Settings) -> frozenset[str]:

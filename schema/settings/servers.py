@@ -45,6 +45,9 @@ class Servers(Masked, frozen=True, kw_only=True):
     ] = ""
     db_pool_min: Annotated[int, Meta(ge=1, description="Postgres connections a process keeps")] = 1
     db_pool_max: Annotated[int, Meta(ge=1, description="Postgres connections a process may open")] = 4
+    actors: Annotated[
+        str, Meta(description="lines of the Procfile that this host runs, by commas; empty: all of them")
+    ] = ""
     data_dir: Annotated[str, Meta(description="everything that is kept: servers, artifacts, films, logs")] = "data"
     artifacts_url: Annotated[
         str, Meta(description="where files are stored (fsspec URL); empty: the data directory")

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import errno
 import threading
-import tomllib
-from pathlib import Path
 from wsgiref.simple_server import WSGIServer
 
 from prometheus_client import (
@@ -28,6 +26,7 @@ from prometheus_client import (
 
 from schema import flow
 from schema.errors import ConfigurationError
+from schema.release import RELEASE
 
 REGISTRY = CollectorRegistry()
 ProcessCollector(registry=REGISTRY)
@@ -182,9 +181,8 @@ STUCK_ATTEMPTS = Gauge(
 
 
 def version() -> str:
-    """The version of this program, as pyproject.toml has it."""
-    text = (Path(__file__).parents[2] / "pyproject.toml").read_text("utf-8")
-    return str(tomllib.loads(text)["project"]["version"])
+    """The version of this program."""
+    return RELEASE
 
 
 #: What an alert counts must be there at 0: the first of a series that was not there is no increase.

@@ -1,12 +1,14 @@
 """The thread that keeps what a process has in hand: renews its leases, and moves delayed entries that are due.
 
 It is no sign of life of the work: it only says that this process still runs. A lease that was lost is asked for again
-at each turn, since an entry may be returned to us; whether the work goes on is for the record to decide.
+at each turn, since an entry may be returned to us; whether the work goes on is for the record to decide. So a process
+that has lost its way to the record renews nothing: what it holds is for those who have not.
 """
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from time import monotonic
 from typing import Final
 
@@ -26,8 +28,10 @@ log = structlog.get_logger(__name__)
 class Housekeeping:
     """Renews every quarter of a lease; looks at what is due once a lease, and when it knows that something is."""
 
-    def __init__(self, transport: Transport, in_hand: InHand, *, lease_s: float, tally: Tally) -> None:
-        self._transport, self._in_hand, self._tally = transport, in_hand, tally
+    def __init__(
+        self, transport: Transport, in_hand: InHand, *, lease_s: float, tally: Tally, in_touch: Callable[[], bool]
+    ) -> None:
+        self._transport, self._in_hand, self._tally, self._in_touch = transport, in_hand, tally, in_touch
         self._lease_s, self._turn_s = lease_s, lease_s / _TURNS
         self._wake = threading.Condition()
         self._closing = False
@@ -73,7 +77,7 @@ class Housekeeping:
 
     def _renew(self) -> None:
         entries = self._in_hand.entries()
-        if not entries:
+        if not entries or not self._in_touch():
             return
         lost = self._transport.renew(entries)
         for entry in lost:

@@ -61,7 +61,8 @@ def faults(
             raise typer.BadParameter("a soak needs a folder that it can go on in", param_hint="--folder")
         raise typer.Exit(_soak(soak, folder, seed or int(time.time()), page))
     rows = _rows(only)
-    chosen = [case for case in CASES if (case.row in rows if rows else long or case.short)]
+    wanted = [case for case in CASES if (case.row in rows if rows else long or case.short)]
+    chosen = [case for case in wanted if long or not case.once]
     if page is not None:
         pages.check(page, BEGIN)
     kept = sweep.Journal(journal)

@@ -12,21 +12,27 @@ import contextlib
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import asyncpg
 import psutil
 
+from deploy.launch import privileges
+from deploy.launch.plan import ROOT
+from deploy.launch.ports import free_ports
 from schema.money.prices import Prices
 from streams import names
 from tests.bench import waiting
 from tests.factory.running import Factory
 from tests.fakes import running as fakes_running
 from tests.fakes.running import Fakes
-from tests.faults import armed, invariants, small_film
+from tests.faults import armed, invariants, small_film, through
+from tests.faults.proxy import Proxy
 
 T = TypeVar("T")
 #: Leases and beats of the runbook, scaled down; what providers take is bounded by what a fault here waits for.
@@ -43,6 +49,7 @@ SCALED: Final = {
     "YTEMPIRE_MEDIA_CHAIN": "pexels",
     "YTEMPIRE_AUDIO_CHAIN": "elevenlabs",
     "YTEMPIRE_WAL_ARCHIVE": "false",
+    "TZ": "Europe/Berlin",  # a zone whose clocks jump; nothing of ours may look at it
 }
 _LINES: Final = (
     *((name, f"python -m tests.faults.armed {{orders}} actors {name}") for name in ("intake", "control", "dispatch")),
@@ -51,28 +58,57 @@ _LINES: Final = (
         (name, f"python -m tests.faults.armed {{orders}} tests.faults.small_film {name}")
         for name in ("render", "quality")
     ),
-    *((name, f"python -m guardians {name}") for name in ("integrity", "gpu", "stuck", "vitals", "cost")),
+    *(
+        (name, f"python -m tests.faults.armed {{orders}} guardians {name}")
+        for name in ("integrity", "gpu", "stuck", "vitals", "cost")
+    ),
     ("gateway", "python -m deploy.gateway"),
 )
 #: Everything that a crash of can be tried on.
 STAGES: Final = ("script", "media", "audio", "render", "quality")
-_LOOK_S, _QUIET_WITHIN_S, _STEADY_S = 0.05, 60.0, 0.3
+_BUYERS: Final = STAGES[:3]
+_LOOK_S, _QUIET_WITHIN_S, _STEADY_S, _ENDS_WITHIN_S = 0.05, 60.0, 0.3, 20.0
 
 _IN_HAND = "SELECT count(*) FROM video_queue WHERE status NOT IN ('completed', 'failed', 'cancelled')"
 _OPEN_MONEY = "SELECT count(*) FROM money.reservations WHERE state IN ('reserved', 'sent')"
 
 
+class Network(NamedTuple):
+    """The wires between all processes of the factory and its servers; the ground's own go around them."""
+
+    redis: Proxy
+    #: Of whoever buys: each of them to Postgres.
+    buyers: Proxy
+    #: Of everybody else.
+    postgres: Proxy
+
+    @property
+    def record(self) -> tuple[Proxy, Proxy]:
+        """All that lead to Postgres."""
+        return self.buyers, self.postgres
+
+    def led(self, name: str, factory: Factory) -> dict[int, int]:
+        """By the port of a server, the one at which this process finds it."""
+        record = self.buyers if name in _BUYERS else self.postgres
+        return {factory.redis_port: self.redis.port, factory.postgres_port: record.port}
+
+
 class Ground:
     """Where faults are played; `rng` is the only chance there is."""
 
-    def __init__(self, folder: Path, factory: Factory, fakes: Fakes, seed: int) -> None:
+    def __init__(self, folder: Path, factory: Factory, fakes: Fakes, seed: int, network: Network | None = None) -> None:
         self.folder, self.factory, self.fakes = folder, factory, fakes
+        self._network = network
+        #: What a case has measured, in words.
+        self.figures: list[str] = []
         self.rng = random.Random(seed)  # noqa: S311 - repeatable
         self.prices = Prices("")
         self._runner = asyncio.Runner()
         self._record: invariants.Record | None = None
         self._uncovered: dict[str, None] = {}
         self._submitted, self._is_closed = 0, False
+        #: Another host on the same servers, where there is one.
+        self.beside: Factory | None = None
         self._ask(self._watch())
 
     @property
@@ -80,9 +116,51 @@ class Ground:
         """Where deaths are ordered."""
         return self.folder / "orders"
 
-    def order(self, name: str, point: str) -> Path:
-        """Tell the process to die at the point; returns what is there once it has been reached."""
-        return armed.order(self.orders, name, point)
+    @property
+    def network(self) -> Network:
+        """The wires that can be broken, on a ground that was made with them."""
+        assert self._network is not None, "this ground has no proxies"
+        return self._network
+
+    def order(self, name: str, point: str, *, waits: bool = False) -> Path:
+        """Tell the process to die at the point, or to wait; returns what is there once it has been reached.
+
+        One that waits goes on when that is taken away.
+        """
+        return armed.order(self.orders, name, point, waits=waits)
+
+    def move_clock(self, seconds: float) -> None:
+        """Move the clock of every process but the gateway by so much from the right time."""
+        armed.move_clock(self.orders, seconds)
+
+    @contextlib.contextmanager
+    def another(self, stage: str) -> Iterator[subprocess.Popen[bytes]]:
+        """A second process of a stage, with the first one's settings, whose ways to the servers are never broken."""
+        environ = psutil.Process(self.factory.pid_of(stage)).environ()
+        if self._network is not None:
+            way = self._network.led(stage, self.factory)
+            environ = through.led(environ, {other: port for port, other in way.items()})
+        parent_pid = os.getpid()
+        with (self.folder / f"another-{stage}.log").open("ab") as log:
+            process = subprocess.Popen(
+                (sys.executable, "-m", "actors", stage),
+                cwd=ROOT,
+                env={**environ, "YTEMPIRE_METRICS_PORT": str(free_ports())},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=lambda: privileges.die_with_parent(signal.SIGKILL, parent_pid),  # noqa: PLW1509 - only system calls happen there
+            )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(_ENDS_WITHIN_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                raise AssertionError(f"another {stage} did not end when it was told") from None
 
     def submit(self, count: int = 1, **fields: str) -> list[str]:
         """Ask for videos, each of a topic of its own; returns their ids, once they are accepted."""
@@ -201,28 +279,24 @@ class Ground:
         )
 
     def forget(self) -> None:
-        """Begin a run: no orders, no faults of providers. The ledger stays: the record does, too."""
+        """Begin a run: no orders, no faults of providers or wires. The ledger stays: the record does, too."""
         for path in self.orders.iterdir():
             path.unlink()
         self.fakes.order()
+        self.figures = []
+        for wire in self._network or ():
+            wire.passes()
+            wire.forget_ghosts()
 
     def close(self) -> list[str]:
         """End the factory as Ctrl-C does; returns what it left (I6), the first time."""
         if self._is_closed:
             return []
-        self._is_closed, left = True, []
-        process = self.factory.process
-        if process is not None and process.poll() is None:
-            children = self.factory.children()
-            code = self.factory.stop()
-            left += [f"I6: Ctrl-C ended with {code}"] if code else []
-            alive = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-            left += [f"I6: {child.name()} has outlived the factory" for child in alive]
-            left += [f"I6: scratch/{path.name} was left" for path in (self.folder / "data/scratch").glob("*")]
+        self._is_closed, left = True, [] if self.beside is None else _ended(self.beside)
+        left += _ended(self.factory)
         if self._record is not None:
             self._record.terminate()
         self._runner.close()
-        self.factory.close()
         return left
 
     def _ask(self, what: Coroutine[Any, Any, T]) -> T:
@@ -252,22 +326,57 @@ class Ground:
         return "the record does not answer"
 
 
+def _ended(factory: Factory) -> list[str]:
+    """End one as Ctrl-C does; returns what it left."""
+    left, process = [], factory.process
+    if process is not None and process.poll() is None:
+        children = factory.children()
+        code = factory.stop()
+        left += [f"I6: Ctrl-C ended with {code}"] if code else []
+        alive = [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+        left += [f"I6: {child.name()} has outlived the factory" for child in alive]
+        left += [f"I6: scratch/{path.name} was left" for path in (factory.folder / "scratch").glob("*")]
+    factory.close()
+    return left
+
+
 @contextlib.contextmanager
-def ground(folder: Path, *, seed: int = 0, environ: Mapping[str, str] | None = None) -> Iterator[Ground]:
-    """One that runs, in `folder`; nothing is left of its processes after the block."""
+def ground(
+    folder: Path, *, seed: int = 0, environ: Mapping[str, str] | None = None, proxies: bool = False
+) -> Iterator[Ground]:
+    """One that runs, in `folder`; nothing is left of its processes after the block. `proxies`: its wires can break."""
     (folder / "orders").mkdir(parents=True, exist_ok=True)
     procfile = folder / "Procfile"
-    lines = [f"{name}: {command.format(orders=folder / 'orders')}" for name, command in _LINES]
-    procfile.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    with fakes_running.running(folder) as fakes:
+    with contextlib.ExitStack() as open_until_the_end:
+        fakes = open_until_the_end.enter_context(fakes_running.running(folder))
         settings = {**fakes.environ(), **SCALED, **(environ or {})}
         factory = Factory(folder / "data", procfile=procfile, environ=settings)
+        network = None
+        if proxies:
+            network = Network(Proxy(factory.redis_port), *(Proxy(factory.postgres_port) for _ in range(2)))
+            for wire in network:
+                open_until_the_end.callback(wire.close)
+        procfile.write_text(_procfile(folder / "orders", factory, network), encoding="utf-8")
         factory.start()
-        made = Ground(folder, factory, fakes, seed)
+        made = Ground(folder, factory, fakes, seed, network)
         try:
             yield made
         finally:
+            for wire in network or ():
+                wire.passes()  # so that everybody can end
             made.close()
-            if factory.process is not None and factory.process.poll() is None:
-                factory.process.kill()
-                factory.process.wait()
+            for one in (factory, made.beside):
+                if one is not None and one.process is not None and one.process.poll() is None:
+                    one.process.kill()
+                    one.process.wait()
+
+
+def _procfile(orders: Path, factory: Factory, network: Network | None) -> str:
+    def line(name: str, command: str) -> str:
+        before = ""
+        if network is not None:
+            pairs = " ".join(f"{port}={other}" for port, other in network.led(name, factory).items())
+            before = f"python -m tests.faults.through {pairs} -- "
+        return f"{name}: {before}{command.format(orders=orders)}\n"
+
+    return "".join(line(name, command) for name, command in _LINES)

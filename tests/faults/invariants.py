@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
 from typing import TypeAlias
 
@@ -49,6 +50,11 @@ END $$;
 CREATE TRIGGER see_sums AFTER INSERT OR UPDATE ON money.reservations
     FOR EACH ROW EXECUTE FUNCTION public.see_sums();"""
 
+# Why a call is unknown is said with its mark, and nothing takes that away again; one that was settled at once has none.
+_CALLS = """
+SELECT id, state, amount, billed, model, take, second_purchase, reserved_at,
+       state = 'unknown' OR (state = 'settled' AND why <> '') AS was_unknown FROM money.reservations"""
+
 _REFUSED = "SELECT kind, from_stream, from_id, error, hint FROM refused_events ORDER BY kind, from_stream, from_id"
 
 
@@ -61,6 +67,9 @@ class Call(msgspec.Struct, frozen=True):
     model: str
     take: int
     second_purchase: bool
+    reserved_at: datetime
+    #: Whether the record has ever marked it unknown: a late bill settles such a call, and the mark stays.
+    was_unknown: bool
 
 
 async def one_end(record: Record) -> list[str]:
@@ -77,17 +86,21 @@ async def one_end(record: Record) -> list[str]:
 
 
 async def bought_once(record: Record, lines: Iterable[Line], prices: Prices) -> list[str]:
-    """I2: a second charge for the same input and take only where the first is unknown, and then shown as one."""
+    """I2: a second charge for the same input and take only where the first was unknown, and then shown as one.
+
+    Which is the first the record says, by when it was reserved: the bill of one that slept may come last.
+    """
     calls, broken = await _calls(record), []
     charges: dict[tuple[str, str, int], list[str]] = defaultdict(list)
-    for line in sorted(lines, key=lambda line: line.number):
+    for line in lines:
         call = calls.get(line.reservation)
         if call is not None and _bill(line, call, prices) > 0:
             charges[line.provider, line.input, call.take].append(line.reservation)
     for (provider, _, take), paid in charges.items():
-        for first, again in itertools.pairwise(paid):
+        in_order = sorted(paid, key=lambda reservation: (calls[reservation].reserved_at, reservation))
+        for first, again in itertools.pairwise(in_order):
             twice = f"I2: {provider} was paid twice for one input (take {take}), by {first} and {again}"
-            if first == again or calls[first].state != "unknown":
+            if first == again or not calls[first].was_unknown:
                 broken.append(f"{twice}: the first is {calls[first].state}")
             elif not calls[again].second_purchase:
                 broken.append(f"{twice}: the record does not show it as a second purchase")
@@ -164,8 +177,7 @@ async def answered(record: Record, letters: Mapping[str, Sequence[Mapping[str, s
 
 
 async def _calls(record: Record) -> dict[str, Call]:
-    rows = await record.fetch("SELECT id, state, amount, billed, model, take, second_purchase FROM money.reservations")
-    return {str(row["id"]): Call(*list(row.values())[1:]) for row in rows}
+    return {str(row["id"]): Call(*list(row.values())[1:]) for row in await record.fetch(_CALLS)}
 
 
 def _by_reservation(lines: Iterable[Line]) -> dict[str, list[Line]]:

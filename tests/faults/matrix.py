@@ -11,28 +11,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Final, cast
-
-import msgspec
 
 from deploy.launch.plan import ROOT
 from schema import flow
 from tests.fakes.faults import Fault, Kind, Provider
+from tests.faults import bus_trouble, clocks, floods, record_trouble, upgrades
+from tests.faults.case import Case, Needs
 from tests.faults.ground import Ground
 
-#: Returns the recovery in seconds; None where nothing had to recover.
-Play = Callable[[Ground], float | None]
+__all__ = ["CASES", "ROWS", "TESTED", "Case"]
 
 ROWS: Final[Mapping[int, str]] = {
     1: "kill -9 at every named point of every stage",
     2: "kill -9 of a guardian, the dispatcher, the gateway",
     3: "kill -9 in recovery; recovery twice, on two machines",
     4: "FLUSHALL, a stream deleted, a group destroyed",
-    5: "Redis killed and restarted",
-    6: "Redis silent",
-    7: "Postgres killed, its connections killed",
+    5: "Redis killed, restarted empty, set back",
+    6: "Redis silent, lost, half-open, slow, full; a halt then",
+    7: "Postgres killed, restarted, read-only, full, lost, slow",
     8: "cut off from Postgres after a call was sent",
     9: "a provider that bills and times out, fails, drips, lies",
     10: "16 processes race for the last dollar",
@@ -40,7 +39,7 @@ ROWS: Final[Mapping[int, str]] = {
     12: "poison",
     13: "floods",
     14: "a zombie: stopped for two leases, then awake",
-    15: "the clock: midnight, a server's clock behind",
+    15: "the clock: an hour, summer time, midnight, a server's",
     16: "a full disk",
     17: "a card without memory, sessions, driver",
     18: "the parent killed while the encoder runs",
@@ -84,18 +83,6 @@ SELECT EXISTS (SELECT FROM stage_attempts WHERE video_id = $1 AND stage = $2 AND
     OR EXISTS (SELECT FROM video_stages WHERE video_id = $1 AND stage = $2 AND status = 'done')"""
 
 _REFUSED: Final = "SELECT count(*) FROM refused_events"
-
-
-class Case(msgspec.Struct, frozen=True):
-    """One fault."""
-
-    row: int
-    name: str
-    play: Play
-    #: Whether the short sweep plays it, too.
-    short: bool = False
-    #: The seconds within which its work has to go on (I9).
-    within_s: float = 10.0
 
 
 def dies(ground: Ground, stage: str, point: str) -> float:
@@ -197,14 +184,6 @@ def poisoned(ground: Ground) -> None:
     ground.until(lambda: ground.value(_REFUSED) == before + len(junk) * len(streams))
 
 
-def flooded(ground: Ground, count: int) -> None:
-    """As many requests at once; a hundred films are made at a time, the others are refused or wait."""
-    for number in range(count):
-        ground.factory.submit(topic=f"Flood {ground.rng.getrandbits(32):08x} {number}", length="10s")
-    ground.until_ended(*ground.submit(1, priority="9"), within_s=120)
-    ground.until_ended(within_s=240)
-
-
 def halted(ground: Ground, *, times: int) -> float:
     """Halted twice in mid-work: whatever was not sent yet is not sent before the resume."""
     videos = ground.submit(4)
@@ -218,7 +197,7 @@ def halted(ground: Ground, *, times: int) -> float:
     return ground.until_ended(*videos)
 
 
-def shown(_: Ground, row: int) -> None:
+def shown(row: int) -> None:
     """What tests of their own show; where one of them fails, its end is told."""
     command = (sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--numprocesses=2", *TESTED[row])
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
@@ -253,13 +232,14 @@ def _cases() -> Iterator[Case]:
         4, "XGROUP DESTROY", partial(wiped, command=("XGROUP", "DESTROY", "stream:scripts", "media")), within_s=30
     )
     yield Case(5, "Redis killed", partial(killed, victim="valkey"), short=True, within_s=30)
-    yield Case(6, "Redis silent for 10 s", partial(silent, victim="valkey", seconds=10.0), within_s=30)
+    yield from bus_trouble.cases()
     yield Case(7, "Postgres killed", partial(killed, victim="postgres"), within_s=30)
     others = (
         "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
         " WHERE pid <> pg_backend_pid() AND datname = current_database()"
     )
     yield Case(7, "connections killed", partial(refused_by_the_record, sql=others), short=True, within_s=30)
+    yield from record_trouble.cases()
     for stage, provider in _PROVIDERS.items():
         for kind in _PROVIDER_FAULTS:
             is_short = (provider, kind) in {("openai", "reset_after"), ("elevenlabs", "malformed_body")}
@@ -267,15 +247,21 @@ def _cases() -> Iterator[Case]:
     yield Case(11, "50 times", partial(repeated, times=50))
     yield Case(11, "5 times", partial(repeated, times=5), short=True)
     yield Case(12, "in every stream", poisoned, short=True)
-    yield Case(13, "150 at once", partial(flooded, count=150))
+    yield from floods.cases()
     for stage in ("audio", "render"):
         yield Case(
             14, f"{stage} stopped for 5 s", partial(sleeps_through_its_lease, stage=stage), short=stage == "audio"
         )
+    yield from clocks.cases()
     yield Case(19, "halted", partial(halted, times=1), short=True)
     yield Case(19, "halted twice", partial(halted, times=2))
+    for stage in ("script", "media", "audio", "render", "quality"):
+        name = f"an old {stage} drains, the next release goes on"
+        yield Case(21, name, partial(upgrades.drained, stage=stage), needs=Needs(releases=True))
+    yield Case(21, "every process replaced, and back", upgrades.replaced, needs=Needs(releases=True))
     for row in TESTED:
-        yield Case(row, "by tests of its own", partial(shown, row=row))
+        yield Case(row, "by tests of its own", None)
 
 
-CASES: Final = tuple(_cases())
+#: Those that need a ground of their own kind come last, and together: each kind is made once a round.
+CASES: Final = tuple(sorted(_cases(), key=lambda case: (case.needs.proxies, case.needs.environ)))

@@ -27,13 +27,18 @@ def content(video: str) -> bytes:
 
 async def render(task: Task) -> Film:
     """The small film, stored under its working name."""
-    for _ in range(int(float(os.environ.get("STUB_STAGE_S", "0")) / _CHECKPOINT_S)):
-        task.checkpoint()
-        await asyncio.sleep(_CHECKPOINT_S)
+    await _wait(task)
     out = task.scratch / "film.mp4"
     await asyncio.to_thread(_write, out, task.claim.video)
     video = task.artifacts.put(out, task.artifact_path("film.mp4"))
     return Film(video, video, width=2, height=2, fps=1, frames=1, duration_s=1.0, encoder="none")
+
+
+async def _wait(task: Task) -> None:
+    """As long as was asked for, with a checkpoint every 10 ms."""
+    for _ in range(int(float(os.environ.get("STUB_STAGE_S", "0")) / _CHECKPOINT_S)):
+        task.checkpoint()
+        await asyncio.sleep(_CHECKPOINT_S)
 
 
 def _write(out: Path, video: str) -> None:
@@ -42,6 +47,7 @@ def _write(out: Path, video: str) -> None:
 
 async def check(task: Task) -> Verdict:
     """Its final name."""
+    await _wait(task)
     task.checkpoint()
     film = task.claim.input("render", Film)
     with task.artifacts.local(film.video):

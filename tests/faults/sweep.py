@@ -1,6 +1,7 @@
 """Plays cases one after the other, each followed by every invariant; keeps a journal, so that it can go on.
 
-A ground that broke an invariant, or on which something did not end, is left: the next case has a fresh one.
+A ground that broke an invariant, or on which something did not end, is left: the next case has a fresh one; so is one
+that the next case cannot be played on. What tests of their own show needs none.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ import asyncpg
 import msgspec
 
 from schema.errors import PipelineError
+from tests.faults.case import Case, Needs, Play
 from tests.faults.ground import Ground, ground
-from tests.faults.matrix import ROWS, Case
+from tests.faults.matrix import ROWS, shown
+from tests.faults.releases import upgrading
 
 Say = Callable[[str], None]
 
@@ -33,6 +36,8 @@ class Run(msgspec.Struct, frozen=True):
     recovery_s: float | None
     #: Which invariants did not hold, or what did not happen, in words.
     broken: tuple[str, ...] = ()
+    #: What the case has measured, in words.
+    figures: tuple[str, ...] = ()
 
 
 class Journal:
@@ -64,14 +69,26 @@ class _Grounds:
         self._folder, self._seed, self._count = folder, seed, 0
         self._open = ExitStack()
         self._ground: Ground | None = None
+        self._needs = Needs()
 
-    def get(self) -> Ground:
+    def get(self, needs: Needs) -> Ground:
+        if self._ground is not None and needs != self._needs:
+            self.leave()
         if self._ground is None:
             self._count += 1
-            self._ground = self._open.enter_context(
-                ground(self._folder / str(self._count), seed=self._seed + self._count)
+            self._needs = needs
+            folder, seed = self._folder / str(self._count), self._seed + self._count
+            made = (
+                upgrading(folder, seed=seed)
+                if needs.releases
+                else ground(folder, seed=seed, environ=dict(needs.environ), proxies=needs.proxies)
             )
+            self._ground = self._open.enter_context(made)
         return self._ground
+
+    def serves(self, cases: Sequence[Case]) -> bool:
+        """Whether the one that is there is what the next case that needs one needs."""
+        return next((case.needs == self._needs for case in cases if case.play is not None), False)
 
     def leave(self) -> list[str]:
         """End it; returns what it left."""
@@ -93,34 +110,52 @@ def _grounds(seed: int) -> Iterator[_Grounds]:
 
 def play(cases: Sequence[Case], *, rounds: int, seed: int, journal: Journal, say: Say) -> list[Run]:
     """Play them all; returns every run, those of the journal too."""
-    todo = [(number, case) for number in range(1, rounds + 1) for case in cases if not journal.has(case, number, seed)]
+    todo = [
+        (number, case)
+        for number in range(1, rounds + 1)
+        for case in cases
+        if not journal.has(case, number, seed) and not (case.once and number > 1)
+    ]
     with _grounds(seed) as grounds:
         for place, (number, case) in enumerate(todo, start=1):
             run = _played(case, number, seed, grounds)
-            if place == len(todo) or run.broken:
+            if run.broken or not grounds.serves([case for _, case in todo[place:]]):
                 run = msgspec.structs.replace(run, broken=(*run.broken, *grounds.leave()))
             journal.keep(run)
             recovered = "" if run.recovery_s is None else f", recovered in {run.recovery_s:.1f} s"
             say(f"{place} of {len(todo)}: {case.row:2} {case.name}{recovered}{': BROKEN' if run.broken else ''}")
-            for text in run.broken:
+            for text in (*run.figures, *run.broken):
                 say(f"    {text}")
     return journal.runs
 
 
 def _played(case: Case, number: int, seed: int, grounds: _Grounds) -> Run:
-    began_s, recovery_s = time.monotonic(), None
+    began_s = time.monotonic()
+    recovery_s, broken, figures = None, list[str](), tuple[str, ...]()
     try:
-        where = grounds.get()
-        where.forget()
-        recovery_s = case.play(where)
-        where.until_quiet()
-        broken = where.broken()
+        if case.play is None:
+            shown(case.row)
+        else:
+            where = grounds.get(case.needs)
+            where.forget()
+            try:
+                recovery_s = _asked(case.play, where, broken)
+            finally:
+                figures = tuple(where.figures)
         if recovery_s is not None and recovery_s > case.within_s:
             broken.append(f"I9: its work went on after {recovery_s:.1f} s, not within {case.within_s:g}")
     except (AssertionError, OSError, LookupError, PipelineError, asyncpg.PostgresError) as error:
         broken = [f"{type(error).__name__}: {error}"]
     took_s = time.monotonic() - began_s
-    return Run(case.row, case.name, number, seed, round(took_s, 2), recovery_s, tuple(broken))
+    return Run(case.row, case.name, number, seed, round(took_s, 2), recovery_s, tuple(broken), figures)
+
+
+def _asked(play: Play, where: Ground, broken: list[str]) -> float | None:
+    """Play it, and ask every invariant once all is quiet."""
+    recovery_s = play(where)
+    where.until_quiet()
+    broken += where.broken()
+    return recovery_s
 
 
 def cells(runs: Sequence[Run]) -> list[tuple[str, ...]]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from deploy.launch.plan import ROOT
+from tests.bench import waiting
 from tests.faults import sweep
 from tests.faults.ground import Ground
 from tests.faults.matrix import CASES, ROWS, TESTED, Case
@@ -54,7 +56,14 @@ def test_what_is_lost_half_written_or_billed_unseen_is_told() -> None:
     }
 
 
-def test_each_row_but_the_upgrade_has_a_case_and_each_case_a_name_of_its_own() -> None:
-    assert set(ROWS) - {case.row for case in CASES} == {21}  # nobody has played a rolling upgrade yet
+def test_ctrl_c_that_was_noted_ends_the_wait_for_a_factory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Ground, "_look", lambda _: None)
+    monkeypatch.setattr(waiting, "_signals", [signal.SIGINT])
+    with pytest.raises(KeyboardInterrupt):
+        Ground.__new__(Ground).until(lambda: False, within_s=1.0)
+
+
+def test_each_row_has_a_case_and_each_case_a_name_of_its_own() -> None:
+    assert {case.row for case in CASES} == set(ROWS)
     assert all((ROOT / path).exists() for paths in TESTED.values() for path in paths)
     assert len({(case.row, case.name) for case in CASES}) == len(CASES)

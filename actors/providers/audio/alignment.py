@@ -7,6 +7,7 @@ does not work the times are estimated from the lengths of the words, and the res
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -22,6 +23,8 @@ _log = structlog.get_logger(__name__)
 _ALIGNER_HZ = 16_000
 _FRAMES_A_SECOND = 100
 _SHORTEST_WORD_S = 0.03
+#: In less than this nobody says anything.
+_SHORTEST_SOUND_S = 0.05
 #: Words are heard this much before they sound, by words whose beginnings are known (24 and 26 ms on two sets of 57).
 _EARLY_S = 0.02
 #: A word is shown no longer than its letters take, also when a pause follows it.
@@ -34,6 +37,8 @@ def from_characters(
     text: str, characters: Sequence[str], starts_s: Sequence[float], ends_s: Sequence[float], duration_s: float
 ) -> tuple[Word, ...] | None:
     """The caption words of `text` by the times of its characters; None when the characters are not those of `text`."""
+    if not all(map(math.isfinite, (*starts_s, *ends_s))):
+        return None
     words = caption_words(text)
     sounding = [place for place, sign in enumerate(characters) if not sign.isspace()]
     bare = "".join("".join(characters[place].split()) for place in sounding)
@@ -51,7 +56,7 @@ def from_characters(
 def from_starts(text: str, starts_s: Sequence[float], duration_s: float) -> tuple[Word, ...] | None:
     """The caption words of `text` by when each starts; None when there are not as many times as words."""
     words = caption_words(text)
-    if len(words) != len(starts_s) or not words:
+    if len(words) != len(starts_s) or not words or not all(map(math.isfinite, starts_s)):
         return None
     limits = [*starts_s[1:], duration_s]
     return apart(
@@ -98,6 +103,8 @@ def _heard(words: list[str], samples: NDArray[np.int16], sample_rate_hz: int) ->
         from pocketsphinx import Decoder  # noqa: PLC0415 - tens of megabytes of model, and not for every Python
     except ImportError:
         _log.warning("alignment.estimated", reason="pocketsphinx has no wheel for this version of Python")
+        return None
+    if len(samples) < _SHORTEST_SOUND_S * sample_rate_hz:
         return None
     decoder = Decoder(lm=None, samprate=_ALIGNER_HZ, loglevel="FATAL")
     said, owner = [], []

@@ -10,9 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import binascii
 import re
-import wave
 from json import JSONDecodeError
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from elevenlabs.core.request_options import RequestOptions
 
 from actors.providers import outcomes, permission
 from actors.providers.audio import alignment
+from actors.providers.audio.samples import keep
 from actors.providers.outcomes import Who
 from actors.providers.ports import Answer, Resend, SpeechOrder, Utterance
 from actors.providers.weighing import SPEECH_MAX_BYTES, at_most
@@ -96,11 +95,11 @@ class ElevenLabs:
             failure = outcomes.not_reached(self._who, error)
         except httpx.TimeoutException:
             failure = outcomes.too_slow(self._who, limit_s)
-        except httpx.TransportError as error:
+        except (httpx.TransportError, httpx.DecodingError) as error:
             failure = outcomes.broken_off(self._who, error)
         except ApiError as error:
             failure = self._status_failure(error)
-        except (ValueError, AttributeError, TypeError) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError) as error:
             failure = outcomes.unreadable(self._who, type(error).__name__)
         else:
             return await asyncio.to_thread(self._answer, order, reply, request_id, out)
@@ -145,18 +144,14 @@ class ElevenLabs:
         used = {"characters": len(order.text)}
         try:
             sound = base64.b64decode(reply.audio_base_64, validate=True)
-        except (binascii.Error, TypeError, AttributeError):
+        except (ValueError, TypeError, AttributeError):
             sound = b""
         samples = np.frombuffer(sound[: len(sound) // 2 * 2], "<i2")
         if not samples.any():
             told = "ElevenLabs answered without sound"
             raise BilledError(told, used=used, request_id=request_id, another_may_do=True)
         duration_s = len(samples) / SAMPLE_RATE_HZ
-        with wave.open(str(out / _WAV), "wb") as file:
-            file.setnchannels(1)
-            file.setsampwidth(2)
-            file.setframerate(SAMPLE_RATE_HZ)
-            file.writeframes(samples.tobytes())
+        keep(samples, SAMPLE_RATE_HZ, out / _WAV)
         words = _words(order.text, reply, duration_s)
         if words is not None:
             return Answer(Utterance(_WAV, SAMPLE_RATE_HZ, duration_s, words, "provider"), used, request_id)
@@ -167,9 +162,10 @@ class ElevenLabs:
         detail = error.body.get("detail") if isinstance(error.body, dict) else error.body
         status, said = "", ""
         if isinstance(detail, dict):
-            status, said = str(detail.get("status") or detail.get("code") or ""), str(detail.get("message") or "")
+            status = outcomes.words_of(detail.get("status")) or outcomes.words_of(detail.get("code"))
+            said = outcomes.words_of(detail.get("message"))
         elif isinstance(detail, list):  # how its server says that a field is wrong
-            said = "; ".join(str(one.get("msg", "")) for one in detail if isinstance(one, dict))
+            said = "; ".join(outcomes.words_of(one.get("msg")) for one in detail if isinstance(one, dict))
         if status == "quota_exceeded":
             return outcomes.no_credit(self._who)
         code = error.status_code or 0
@@ -202,5 +198,5 @@ def _words(text: str, reply: AudioWithTimestampsResponse, duration_s: float) -> 
             given.character_end_times_seconds,
             duration_s,
         )
-    except (AttributeError, TypeError):
+    except (AttributeError, TypeError, LookupError, OverflowError):  # the client checks no types
         return None

@@ -10,17 +10,15 @@ idempotency key. Imported only where this provider is configured.
 from __future__ import annotations
 
 import asyncio
-import io
 import re
 import time
-import wave
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 from xml.sax.saxutils import escape
 
-import numpy as np
 import requests
+import urllib3
 from google.api_core.exceptions import GoogleAPICallError
 from google.auth.api_key import Credentials as KeyCredentials
 from google.auth.credentials import Credentials
@@ -34,6 +32,7 @@ from requests.adapters import HTTPAdapter
 from actors.providers import outcomes, permission
 from actors.providers.audio import alignment
 from actors.providers.audio.reading import caption_words
+from actors.providers.audio.samples import keep, of_wav
 from actors.providers.outcomes import Who
 from actors.providers.ports import Answer, Resend, SpeechOrder, Utterance
 from actors.providers.weighing import SPEECH_MAX_BYTES
@@ -102,7 +101,8 @@ class Google:
             failure = self._connection_failure(error)
         except GoogleAPICallError as error:
             failure = self._status_failure(error)
-        except (ParseError, ValueError) as error:
+        # an error in no form of its own makes the client itself stumble
+        except (ParseError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
             failure = outcomes.unreadable(self._who, type(error).__name__)
         else:
             return await asyncio.to_thread(self._answer, order, reply, out)
@@ -140,16 +140,11 @@ class Google:
 
     def _answer(self, order: SpeechOrder, reply: tts.SynthesizeSpeechResponse, out: Path) -> Answer[Utterance]:
         used = {"characters": len(_MARK.sub("", _ssml(order.text)))}
-        try:
-            with wave.open(io.BytesIO(reply.audio_content)) as sound:
-                form = (sound.getnchannels(), sound.getsampwidth(), sound.getframerate())
-                samples = np.frombuffer(sound.readframes(sound.getnframes()), "<i2")
-        except (wave.Error, EOFError):
-            form, samples = (0, 0, 0), np.zeros(0, "<i2")
+        form, samples = of_wav(reply.audio_content)
         if form != (1, 2, SAMPLE_RATE_HZ) or not samples.any():
             told = f"Google Text-to-Speech answered without sound (channels, bytes, Hz: {form})"
             raise BilledError(told, used=used, another_may_do=True)
-        (out / _WAV).write_bytes(reply.audio_content)
+        keep(samples, SAMPLE_RATE_HZ, out / _WAV)
         duration_s = len(samples) / SAMPLE_RATE_HZ
         points = {point.mark_name: point.time_seconds for point in reply.timepoints}
         names = [str(place) for place in range(len(caption_words(order.text)))]
@@ -188,6 +183,16 @@ class _Bounded(HTTPAdapter):
     def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:  # noqa: ANN401 - as its parent
         end_s = time.monotonic() + self._limit_s
         response = super().send(request, *args, **options)
+        try:
+            response._content = self._read(response, end_s)  # noqa: SLF001 - what requests itself would set
+        except urllib3.exceptions.TimeoutError as error:
+            raise requests.exceptions.ReadTimeout from error
+        except urllib3.exceptions.HTTPError as error:  # cut short, or not packed as it says
+            raise requests.exceptions.ConnectionError(str(error)) from error
+        return response
+
+    @staticmethod
+    def _read(response: requests.Response, end_s: float) -> bytes:
         parts, size_bytes = [], 0
         while part := response.raw.read1(1 << 16, decode_content=True):
             parts.append(part)
@@ -198,8 +203,7 @@ class _Bounded(HTTPAdapter):
             if size_bytes > SPEECH_MAX_BYTES:
                 response.close()
                 raise requests.exceptions.ConnectionError(f"the answer weighs more than {SPEECH_MAX_BYTES} bytes")
-        response._content = b"".join(parts)  # noqa: SLF001 - what requests itself would set
-        return response
+        return b"".join(parts)
 
 
 def _ssml(text: str) -> str:

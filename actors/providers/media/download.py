@@ -25,6 +25,7 @@ from actors.providers import outcomes
 from actors.providers.outcomes import Who
 from schema.errors import PermanentError, PipelineError, RetryableError, UnknownOutcomeError
 from schema.settings.providers import Providers
+from schema.wire import shown
 
 Kind = Literal["image", "video"]
 #: All addresses of a host.
@@ -75,6 +76,8 @@ class Downloads:
             failure: PipelineError = RetryableError(f"a file did not come within {limit_s:g} s")
         except (httpx.TransportError, httpx.DecodingError, OSError) as error:
             failure = RetryableError(f"a file cannot be fetched: {type(error).__name__}")
+        except (httpx.InvalidURL, ValueError) as error:
+            failure = PermanentError(f"got a file at {shown(url)!r}, which is no address ({type(error).__name__})")
         finally:
             part.unlink(missing_ok=True)
         raise failure

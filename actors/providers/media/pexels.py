@@ -8,11 +8,13 @@ files: see `download`.
 from __future__ import annotations
 
 import asyncio
+import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import httpx
 import msgspec
+from msgspec import Meta
 
 from actors.providers import outcomes, permission
 from actors.providers.outcomes import Who
@@ -22,10 +24,15 @@ from schema.clock import Clock, SystemClock
 from schema.errors import BilledError, ConfigurationError, PipelineError, RateLimitedError
 from schema.money.reservation import Reservation
 from schema.settings.providers import Providers
+from schema.wire import CONTROL
 
 LICENCE = "Pexels License (https://www.pexels.com/license/)"
 #: The API's own limit.
 _MOST_HITS = 80
+#: A side of more pixels is none.
+_LONGEST_SIDE = 100_000
+#: Quotas begin anew each month: nothing is waited for longer than that.
+_MONTH_S = 31 * 86_400
 #: `large2x` is scaled to fit into this.
 _LARGE_SIZE = (1880, 1300)
 _PATHS = {"photo": "/v1/search", "video": "/v1/videos/search"}
@@ -63,7 +70,7 @@ class _VideoFile(msgspec.Struct):
 class _Video(msgspec.Struct):
     id: int
     url: str
-    duration: float
+    duration: Annotated[float, Meta(ge=0)]
     user: _User
     video_files: list[_VideoFile]
 
@@ -138,7 +145,7 @@ class Pexels:
         request_id = response.headers.get("x-request-id", "")
         try:
             hits, unreadable = _hits(order, response.content), ""
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             hits, unreadable = [], f"cannot read the answer of Pexels: {error}"
         if unreadable:
             raise BilledError(unreadable, used=used, request_id=request_id, another_may_do=True)
@@ -150,9 +157,9 @@ class Pexels:
     def _status_failure(self, response: httpx.Response) -> PipelineError:
         try:
             body = msgspec.json.decode(response.content, type=dict[str, Any])
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, ValueError, RecursionError):
             body = {}
-        said = str(body.get("error") or body.get("code") or "")
+        said = outcomes.words_of(body.get("error")) or outcomes.words_of(body.get("code"))
         return outcomes.from_status(self._who, response.status_code, said, response.headers)
 
     def _note_quota(self, headers: httpx.Headers) -> None:
@@ -161,7 +168,8 @@ class Pexels:
             left, reset = int(headers["X-Ratelimit-Remaining"]), float(headers["X-Ratelimit-Reset"])
         except (KeyError, ValueError):
             return
-        self._spent_until = reset if left <= 0 else None
+        longest = self._clock.now().timestamp() + _MONTH_S
+        self._spent_until = min(reset, longest) if left <= 0 and math.isfinite(reset) else None
 
     def _refuse_spent_quota(self) -> None:
         if self._spent_until is None:
@@ -173,38 +181,49 @@ class Pexels:
 
 
 def _hits(order: SearchOrder, body: bytes) -> list[Hit]:
+    """What it found; a hit without a size that a picture can have is passed over."""
     if order.kind == "photo":
-        return [_photo(found) for found in msgspec.json.decode(body, type=_Photos).photos]
+        photos = msgspec.json.decode(body, type=_Photos).photos
+        return [_photo(found) for found in photos if _is_size(found.width, found.height)]
     videos = msgspec.json.decode(body, type=_Videos).videos
     return [hit for found in videos if (hit := _video(found)).renditions]
 
 
+def _is_size(width: int | None, height: int | None) -> bool:
+    return width is not None and height is not None and 0 < width <= _LONGEST_SIDE and 0 < height <= _LONGEST_SIDE
+
+
+def _credit(kind: str, name: str, url: str) -> str:
+    return CONTROL.sub(" ", f"{kind} by {name} on Pexels ({url})")
+
+
 def _photo(found: _Photo) -> Hit:
     scale = min(_LARGE_SIZE[0] / found.width, _LARGE_SIZE[1] / found.height, 1.0)
-    large = Rendition(found.src.large2x, int(found.width * scale), int(found.height * scale))
+    size = max(1, int(found.width * scale)), max(1, int(found.height * scale))
+    large = Rendition(found.src.large2x, *size)
     original = Rendition(found.src.original, found.width, found.height)
     return Hit(
         id=str(found.id),
         kind="photo",
         page_url=found.url,
         renditions=(large, original) if scale < 1 else (original,),
-        credit=f"Photo by {found.photographer} on Pexels ({found.url})",
+        credit=_credit("Photo", found.photographer, found.url),
         licence=LICENCE,
     )
 
 
 def _video(found: _Video) -> Hit:
     files = [
-        Rendition(file.link, file.width, file.height)
+        Rendition(file.link, file.width or 0, file.height or 0)
         for file in found.video_files
-        if file.file_type == "video/mp4" and file.width and file.height
+        if file.file_type == "video/mp4" and _is_size(file.width, file.height)
     ]
     return Hit(
         id=str(found.id),
         kind="video",
         page_url=found.url,
         renditions=tuple(sorted(files, key=lambda file: file.width * file.height)),
-        credit=f"Video by {found.user.name} on Pexels ({found.url})",
+        credit=_credit("Video", found.user.name, found.url),
         licence=LICENCE,
         duration_s=found.duration,
     )

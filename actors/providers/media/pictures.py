@@ -13,6 +13,8 @@ import numpy as np
 import structlog
 from PIL import Image, ImageOps
 
+from schema.sized import Sized
+
 #: The shorter side of a picture, in pixels.
 _SMALLEST_SIDE = 640
 #: More pixels than this are refused before they are decoded: they would fill the memory.
@@ -48,7 +50,8 @@ def _opened(path: Path) -> Image.Image:
     """Decode a picture, upright and plain; `ValueError` says what does not fit, other errors are what Pillow raises."""
     with (
         warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning),
-        Image.open(path, formats=_FORMATS) as opened,
+        Sized(path) as file,
+        Image.open(file, formats=_FORMATS) as opened,
     ):
         if opened.width * opened.height > _LARGEST_PIXELS:
             message = f"got {opened.width}x{opened.height} pixels, expected at most {_LARGEST_PIXELS} in all"

@@ -11,12 +11,12 @@ import asyncio
 import json
 import math
 from pathlib import Path
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import msgspec
 import openai
+from msgspec import Meta
 from openai import APIConnectionError, APIStatusError, AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-from openai.types.chat import ChatCompletion
 
 from actors.providers import outcomes, permission
 from actors.providers.outcomes import Who
@@ -27,6 +27,7 @@ from schema.documents import Scene, Script
 from schema.errors import BilledError, PermanentError, PipelineError
 from schema.money.reservation import Reservation
 from schema.settings.providers import Providers
+from schema.wire import CONTROL
 
 #: What a chat template puts around each message, and what a server that renders the schema into the prompt adds.
 _FRAME_TOKENS = 64
@@ -60,6 +61,32 @@ class _Written(msgspec.Struct, frozen=True):
     tags: tuple[str, ...]
     language: str
     scenes: tuple[_WrittenScene, ...]
+
+
+class _Message(msgspec.Struct, frozen=True):
+    content: str | None = None
+    refusal: str | None = None
+
+
+class _Choice(msgspec.Struct, frozen=True):
+    message: _Message
+    finish_reason: str | None = None
+
+
+_Tokens = Annotated[int, Meta(ge=0, le=10**9)]
+
+
+class _Usage(msgspec.Struct, frozen=True):
+    prompt_tokens: _Tokens
+    completion_tokens: _Tokens
+
+
+class _Reply(msgspec.Struct, frozen=True):
+    """What we use of a completion. Read by us: the client takes any JSON for one and checks none of its types."""
+
+    choices: Annotated[tuple[_Choice, ...], Meta(min_length=1)]
+    usage: _Usage
+    id: str = ""
 
 
 class Chat:
@@ -107,13 +134,13 @@ class Chat:
             failure = self._connection_failure(error)
         except APIStatusError as error:
             failure = self._status_failure(error)
-        except (openai.OpenAIError, ValueError, TypeError) as error:
+        except (openai.OpenAIError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
             failure = outcomes.unreadable(self._who, type(error).__name__)
         else:
             return self._answer(reply, request_id)
         raise failure  # outside the handler: an error of the client holds the request, and with it the key
 
-    async def _send(self, order: ScriptOrder, reservation: Reservation) -> tuple[ChatCompletion, str]:
+    async def _send(self, order: ScriptOrder, reservation: Reservation) -> tuple[_Reply, str]:
         settings = self._settings
         system, user = messages(order.brief, words=_words(order))
         extra: dict[str, Any] = {settings.openai_limit_field: reservation.units["output_tokens"]}
@@ -142,14 +169,11 @@ class Chat:
                 extra_headers={"X-Client-Request-Id": str(reservation.id)},
                 extra_body=extra,
             )
-            reply = raw.parse()
-            if not isinstance(reply, ChatCompletion) or not reply.choices or reply.usage is None:
-                raise TypeError("no completion")
-            return reply, raw.headers.get("x-request-id") or reply.id or ""
+            reply = msgspec.json.decode(raw.content, type=_Reply)
+            return reply, raw.headers.get("x-request-id") or reply.id
 
-    def _answer(self, reply: ChatCompletion, request_id: str) -> Answer[Script]:
+    def _answer(self, reply: _Reply, request_id: str) -> Answer[Script]:
         """The script of a reply, which is billed whatever it says."""
-        assert reply.usage is not None  # noqa: S101 - looked at in _send
         used = {"input_tokens": reply.usage.prompt_tokens, "output_tokens": reply.usage.completion_tokens}
         choice = reply.choices[0]
         reason = ""
@@ -163,7 +187,7 @@ class Chat:
         if not reason:
             try:
                 return Answer(_script(choice.message.content or ""), used, request_id)
-            except msgspec.MsgspecError as error:
+            except (msgspec.MsgspecError, ValueError, RecursionError) as error:
                 reason, again = f"the model left the form that was asked for: {error}", True
         hint = "try another model, or a longer length" if again else "change topic, notes or style"
         raise BilledError(reason, used=used, hint=hint, request_id=request_id, another_may_do=again)
@@ -178,7 +202,7 @@ class Chat:
 
     def _status_failure(self, error: APIStatusError) -> PipelineError:
         body = error.body if isinstance(error.body, dict) else {}
-        code, said = str(body.get("code") or ""), str(body.get("message") or "")
+        code, said = outcomes.words_of(body.get("code")), outcomes.words_of(body.get("message"))
         if code == "insufficient_quota":
             return outcomes.no_credit(self._who)
         if code in _REFUSED_CODES:
@@ -194,23 +218,29 @@ def _words(order: ScriptOrder) -> int:
     return max(1, round(order.brief.length_s * _WORDS_A_MINUTE / 60))
 
 
+def _plain(text: str) -> str:
+    """One line that can be spoken, drawn and kept: a model may write control characters, which no record takes."""
+    return " ".join(CONTROL.sub(" ", text).split())
+
+
 def _script(text: str) -> Script:
-    """Read what the model wrote; raises ValidationError or DecodeError."""
+    """Read what the model wrote; raises MsgspecError, ValueError or RecursionError."""
     written = msgspec.json.decode(text, type=_Written)
     scenes = tuple(
         Scene(
-            narration=" ".join(scene.narration.split()),
-            heading=" ".join(scene.heading.split()),
-            search_terms=tuple(term for term in map(str.strip, scene.search_terms) if term),
+            narration=_plain(scene.narration),
+            heading=_plain(scene.heading),
+            search_terms=tuple(term for term in map(_plain, scene.search_terms) if term),
         )
         for scene in written.scenes
     )
-    if not scenes or not all(any(map(str.isalnum, scene.narration)) for scene in scenes) or not written.title.strip():
+    title = _plain(written.title)
+    if not scenes or not all(any(map(str.isalnum, scene.narration)) for scene in scenes) or not title:
         raise msgspec.ValidationError("Expected a title and at least one scene, each with words")
     return Script(
-        title=" ".join(written.title.split()),
+        title=title,
         scenes=scenes,
-        description=written.description.strip(),
-        tags=written.tags,
-        language=written.language.strip() or "en",
+        description="\n".join(map(_plain, written.description.splitlines())).strip(),
+        tags=tuple(map(_plain, written.tags)),
+        language=_plain(written.language) or "en",
     )

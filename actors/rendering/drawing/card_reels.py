@@ -71,7 +71,7 @@ class CardReel(Reel):
     def _opened(self, path: str) -> InputContainer:
         # One that decoded in memory where the card cannot would do so on one thread.
         how = HWAccel(_CARD, allow_software_fallback=False, is_hw_owned=True, options=_CONTEXT)
-        return av.open(path, options=NOTHING_ELSE, hwaccel=how)
+        return av.open(path, options=NOTHING_ELSE, metadata_errors="replace", hwaccel=how)
 
     def _pass_over(self, error: Exception) -> None:
         """A packet that is damaged, or a card that fails: the CPU will see which."""

@@ -32,6 +32,7 @@ _MOST_ERRORS: Final = 250
 NOTHING_ELSE: Final = {"protocol_whitelist": "file", "format_whitelist": "mov,matroska,webm,avi,mpeg,ogg,mp3,wav,flac"}
 #: More of a clip than this is not looked at, seconds.
 _MOST_S: Final = 600.0
+_HINT: Final = "expected MP4, MOV, WebM or another clip"
 
 
 class Reel:
@@ -46,8 +47,8 @@ class Reel:
         try:
             self._container = self._opened(path)
         except (av.FFmpegError, OSError, ValueError) as error:
-            hint = "expected MP4, MOV, WebM or another clip"
-            raise PermanentError(f"{self.name} is not a clip that can be read: {_said(error)}", hint=hint) from error
+            message = f"{self.name} is not a clip that can be read: {_said(error)}"
+            raise PermanentError(message, hint=_HINT) from error
         try:
             self.stream = self._chosen()
             self._check_size(self.stream.width, self.stream.height)
@@ -144,7 +145,7 @@ class Reel:
         yield from (packet for packet in self._packets() if packet.size)
 
     def _opened(self, path: str) -> InputContainer:
-        return av.open(path, options=NOTHING_ELSE)
+        return av.open(path, options=NOTHING_ELSE, metadata_errors="replace")
 
     def _pass_over(self, _error: Exception) -> None:
         """A packet cannot be decoded."""
@@ -165,6 +166,8 @@ class Reel:
         """The moving picture; what a song has for a cover does not count."""
         for stream in self._container.streams.video:
             if not stream.disposition & (Disposition.attached_pic | Disposition.still_image):
+                if stream.codec_context is None:
+                    raise PermanentError(f"the clip {self.name} is in a form that nothing here decodes", hint=_HINT)
                 return stream
         raise PermanentError(f"{self.name} has no moving picture in it", hint="expected a clip with a video track")
 

@@ -8,7 +8,7 @@ transparent pictures stand on the darkest grey, of an animated one the first pic
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from PIL import Image, UnidentifiedImageError
 from actors.rendering.nv12 import Pixels
 from actors.rendering.planning.framing import Interest, cut
 from schema.errors import PermanentError
+from schema.sized import Sized
 
 LARGEST_MEGAPIXELS = 100
 _BEHIND = (16, 16, 16)
@@ -108,19 +109,23 @@ def _opaque(image: Image.Image) -> Image.Image:
 @contextmanager
 def _opened(path: str) -> Iterator[Image.Image]:
     name = Path(path).name
+    with ExitStack() as opened:
+        yield _checked(name, path, opened)
+
+
+def _checked(name: str, path: str, opened: ExitStack) -> Image.Image:
     try:
-        image = Image.open(path, formats=_FORMATS)
+        image = opened.enter_context(Image.open(opened.enter_context(Sized(path)), formats=_FORMATS))
     except (UnidentifiedImageError, ValueError, SyntaxError) as error:
         hint = "expected JPEG, PNG, WebP or another still picture"
         raise PermanentError(f"{name} is not a picture that can be read", hint=hint) from error
     except OSError as error:
         raise PermanentError(f"the picture {name} cannot be opened: {error}") from error
-    with image:
-        megapixels = image.width * image.height / 1e6
-        if megapixels > LARGEST_MEGAPIXELS:
-            got = f"{name} has {image.width} x {image.height} pixels, {megapixels:.0f} megapixels"
-            raise PermanentError(f"{got}: at most {LARGEST_MEGAPIXELS} are taken", hint="use a smaller picture")
-        yield image
+    megapixels = image.width * image.height / 1e6
+    if megapixels > LARGEST_MEGAPIXELS:
+        got = f"{name} has {image.width} x {image.height} pixels, {megapixels:.0f} megapixels"
+        raise PermanentError(f"{got}: at most {LARGEST_MEGAPIXELS} are taken", hint="use a smaller picture")
+    return image
 
 
 def _cut(pixels: Pixels, shape: float, focus: tuple[float, float]) -> Pixels:

@@ -139,7 +139,7 @@ def _good(descriptor: int, listed: bytes) -> Iterator[Mark]:
     for line in listed.split(b"\n")[:-1]:
         try:
             mark = msgspec.json.decode(line, type=Mark)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return
         if mark.frames <= before.frames or mark.size_bytes <= before.size_bytes:
             return

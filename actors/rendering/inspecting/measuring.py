@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from actors.rendering.inspecting.senses import Ear, Envelope, Eye, Span
-from actors.rendering.sound.samples import Loudness
+from actors.rendering.sound.samples import FASTEST_HZ, SLOWEST_HZ, Loudness
 from schema.settings.video import Video
 
 
@@ -63,10 +63,12 @@ def measure(
 ) -> Measured:
     """Read the whole film once; unless `perceptual`, nothing black or frozen is looked for. `shown` gets each frame.
 
-    Raises av.FFmpegError when it is no film at all or has not one track of each kind.
+    Raises av.FFmpegError, OSError, IndexError or ValueError when it is no film at all, has not one track of each kind,
+    or one that nothing here decodes.
     """
-    with av.open(path) as container:
+    with av.open(path, metadata_errors="replace") as container:
         pictures, sound = container.streams.video[0], container.streams.audio[0]
+        _check(pictures, sound)
         for stream in (pictures, sound):
             # By default a decoder paints over damage and says nothing.
             stream.codec_context.options = {"err_detect": "explode"}
@@ -92,6 +94,14 @@ def measure(
         found.momentary_lufs = ear.momentary_lufs
         found.loudness, found.silent, found.envelope = ear.close()
     return found
+
+
+def _check(pictures: av.VideoStream, sound: av.AudioStream) -> None:
+    for stream in (pictures, sound):
+        if stream.codec_context is None:
+            raise ValueError(f"a track of {stream.type} in a form that nothing here decodes")
+    if not SLOWEST_HZ <= sound.rate <= FASTEST_HZ:
+        raise ValueError(f"sound of {sound.rate} samples a second: expected {SLOWEST_HZ} to {FASTEST_HZ}")
 
 
 def _declared(path: str, pictures: av.VideoStream, sound: av.AudioStream) -> Measured:
@@ -125,7 +135,7 @@ def _is_faststart(path: str) -> bool:
             if kind in (b"moov", b"mdat"):
                 return bool(kind == b"moov")
             if size == 1:  # the size is the following eight bytes
-                size = struct.unpack(">Q", file.read(8))[0] - 8
+                size = int.from_bytes(file.read(8), "big") - 8
             if size < 8:  # noqa: PLR2004 - likewise; 0 means up to the end of the file
                 return False
             file.seek(size - 8, 1)

@@ -47,7 +47,7 @@ def inspect(
     """
     try:
         plan = msgspec.json.decode(Path(order.plan).read_bytes(), type=Plan)
-    except (OSError, msgspec.DecodeError) as error:
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise PermanentError(f"the plan {Path(order.plan).name} cannot be read: {error}") from error
     glances = Glances(plan) if order.sheet_out else None
     try:
@@ -59,7 +59,7 @@ def inspect(
             perceptual=order.perceptual,
             shown=glances.see if glances else ignore,
         )
-    except (av.FFmpegError, OSError, IndexError) as error:
+    except (av.FFmpegError, OSError, IndexError, ValueError) as error:
         unreadable = Finding("readable", passed=False, measured=str(error), allowed="a film with pictures and sound")
         return Inspection(passed=False, findings=(unreadable,))
     seen_and_heard = (*_pictures(found, plan, order), *_sound(found, plan, order)) if order.perceptual else ()

@@ -21,6 +21,11 @@ Samples = NDArray[np.float32]
 RATE_HZ = 48_000
 #: Samples handled at a time: a whole number of AAC frames, of the steps of gain curves, and of loudness readings.
 BLOCK = 61_440
+#: Samples a second that sound has. Of slower sound a second would become minutes; for faster one a filter of gigabytes
+#: would be made before the first sample.
+SLOWEST_HZ, FASTEST_HZ = 4_000, 768_000
+#: Longer sound than this is not heard to its end, seconds; a film has ten minutes.
+_MOST_S = 3_600
 _LAYOUTS = {1: "mono", 2: "stereo"}
 _CHANNELS = {layout: channels for channels, layout in _LAYOUTS.items()}
 
@@ -55,6 +60,8 @@ def read(path: str, layout: str, *, called: str) -> Iterator[Samples]:
             if not np.isfinite(block).all():
                 raise PermanentError(f"{where} holds no sound: numbers that are none after {count / RATE_HZ:.1f} s")
             count += block.shape[1]
+            if count > _MOST_S * RATE_HZ:
+                raise PermanentError(f"{where} is longer than {_MOST_S} s: expected less")
             yield block
     except (av.FFmpegError, IndexError, ValueError) as error:
         raise PermanentError(f"{where} cannot be read: {error}", hint="expected a WAV or another sound file") from error
@@ -63,9 +70,12 @@ def read(path: str, layout: str, *, called: str) -> Iterator[Samples]:
 
 
 def _decoded(path: str, layout: str) -> Iterator[Samples]:
-    with av.open(path) as container:
+    with av.open(path, metadata_errors="replace") as container:
         resampler = av.AudioResampler(format="fltp", layout=layout, rate=RATE_HZ)
         for decoded in container.decode(audio=0):
+            if not SLOWEST_HZ <= decoded.sample_rate <= FASTEST_HZ:
+                expected = f"expected {SLOWEST_HZ} to {FASTEST_HZ}"
+                raise ValueError(f"{decoded.sample_rate} samples a second, {expected}")
             for frame in resampler.resample(decoded):
                 yield frame.to_ndarray().astype(np.float32, copy=False)
         for frame in resampler.resample(None):

@@ -54,6 +54,19 @@ async def test_nothing_is_admitted_while_the_gate_is_shut_though_the_queue_fills
     assert published(redis_server) == [video]
 
 
+async def test_two_dispatchers_at_once_admit_no_more_than_one_and_say_each_video_once(
+    processes: Processes, redis_server: Server
+) -> None:
+    both = [await processes("dispatch", limits=Limits(max_concurrent=3)) for _ in range(2)]
+    for number in range(8):
+        await accept(Videos(both[0].postgres), f"k{number}")
+    turning = [Dispatch(process) for process in both]
+    for _ in range(3):
+        await asyncio.gather(*(one.turn() for one in turning))
+    assert await Queue(both[0].postgres).in_hand() == 3
+    assert len(published(redis_server)) == len(set(published(redis_server))) == 3
+
+
 async def test_no_more_are_admitted_than_may_be_in_hand_and_the_next_when_one_ends(
     processes: Processes, redis_server: Server
 ) -> None:

@@ -13,7 +13,7 @@ from actors.stage import StageActor
 from actors.task import Task
 from schema import flow
 from schema.documents import Script
-from schema.errors import PermanentError, RetryableError
+from schema.errors import NotNowError, PermanentError, RetryableError
 from schema.record.claims import Claims
 from schema.record.videos import Videos
 from streams import names
@@ -138,6 +138,17 @@ async def test_a_passing_failure_is_tried_again_later_and_counted(process: Proce
     [fact] = await Stage(process, write)(video, retries=1)
     assert said(fact)["attempt"] == "2"
     assert await stage.outcomes() == ["retried", "done"]
+
+
+async def test_while_a_provider_is_left_alone_no_attempt_is_used_up(process: Process, video: str) -> None:
+    stage = Stage(process, failing(NotNowError("openai is left alone for 40 s", after_s=40)))
+    for retries in range(2 * LIMITS.max_attempts):
+        with pytest.raises(RetryLater, match="left alone") as got:
+            await stage(video, retries=retries)
+        assert 40 <= got.value.delay_s <= 60
+    assert await row(process, video) == ("processing", "", 0)
+    await Stage(process, write)(video, retries=9)
+    assert (await stage.outcomes())[-1] == "done"
 
 
 async def test_a_mistake_of_the_stage_is_tried_again_too(process: Process, video: str) -> None:

@@ -19,6 +19,7 @@ from deploy.launch.ports import free_ports
 from deploy.launch.program import Program, running
 from schema.errors import ConfigurationError
 from schema.record.postgres import Postgres
+from schema.release import RELEASE
 from schema.settings.servers import Servers
 from streams.transport.connection import Connection
 from streams.transport.server import problems
@@ -148,7 +149,7 @@ async def test_many_processes_share_few_connections_and_keep_their_names_and_rig
     )
 
     async def asked(number: int, pool: Postgres) -> tuple[bool, ...]:
-        expected = ("ytempire_app", "UTC", f"ytempire p{number}", '{"a": 1}')
+        expected = ("ytempire_app", "UTC", f"ytempire p{number} {RELEASE}", '{"a": 1}')
         at_once = await pool.call(told, {"a": 1})
         together = await pool.run(lambda connection: connection.fetchrow(told, {"a": 1}))
         return tuple(at_once) == expected, tuple(together or ()) == expected

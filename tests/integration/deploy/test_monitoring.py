@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from prometheus_client import generate_latest
 
-from deploy.monitoring.__main__ import made
+from deploy.monitoring.__main__ import made, main
 from deploy.monitoring.alerts import alerts
 from deploy.monitoring.figures import FIGURES
 from deploy.monitoring.panels import PAGES
@@ -34,6 +34,20 @@ def test_prometheus_asks_every_process_of_the_procfile_under_its_name() -> None:
     names = [line.partition("process: ")[2].rstrip("}") for line in lines if "process: " in line]
     assert names == [process.name for process in PROCESSES]
     assert {"vitals", "cost", "stuck", "gpu", "integrity"} == set(GUARDIANS)
+
+
+def test_a_host_that_runs_a_share_has_a_file_of_its_exporters(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("YTEMPIRE_ACTORS", "quality,render")
+    assert main(["--host", "gpu-1"]) == 0
+    assert json.loads(capsys.readouterr().out) == [
+        {"targets": ["gpu-1:9107"], "labels": {"process": "render"}},
+        {"targets": ["gpu-1:9108"], "labels": {"process": "quality"}},
+    ]
+    monkeypatch.setenv("YTEMPIRE_ACTORS", "rendr")
+    assert main(["--host", "gpu-1"]) == 2
+    assert "no line 'rendr'" in capsys.readouterr().err
 
 
 def test_every_question_is_about_a_metric_that_the_processes_export_or_the_rules_record() -> None:

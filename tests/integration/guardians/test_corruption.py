@@ -12,6 +12,7 @@ import pytest
 from guardians.integrity import IntegrityGuardian
 from schema import flow
 from schema.money.ledger import Ledger
+from schema.release import RELEASE
 from streams import names
 from streams.process import Process
 from tests.integration.guardians.conftest import notices
@@ -249,7 +250,7 @@ async def test_only_sessions_of_ours_that_were_idle_for_too_long_are_closed(
     await ours[2].fetchval("SELECT 1")
     await guardian.tick()
     alive = await owner.fetch("SELECT application_name FROM pg_stat_activity WHERE datname = current_database()")
-    assert {row["application_name"] for row in alive} >= {"a report", "ytempire busy", "ytempire integrity"}
+    assert {row["application_name"] for row in alive} >= {"a report", "ytempire busy", f"ytempire integrity {RELEASE}"}
     assert {row["application_name"] for row in alive}.isdisjoint({"ytempire idle", "ytempire in_transaction"})
     assert said(redis_server) == [("integrity.repaired", "idle_session")] * 2
     for connection in (theirs, *ours):

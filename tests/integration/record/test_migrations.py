@@ -46,6 +46,33 @@ async def test_a_database_of_a_newer_version_is_refused_by_what_it_has(empty_dat
         await migrate(empty_database_url)
 
 
+async def test_a_database_that_a_newer_version_has_only_added_to_is_lived_with(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = migrations.migrations(), Migration(9998, "moods", "-- expand: moods\nCREATE TABLE moods ()")
+    monkeypatch.setattr(migrations, "migrations", lambda: (*here, there))
+    await migrate(empty_database_url)
+    monkeypatch.setattr(migrations, "migrations", lambda: here)
+    assert await migrate(empty_database_url) == 0
+    gone = Migration(9999, "no_moods", "-- contract: moods are gone\nDROP TABLE moods")
+    monkeypatch.setattr(migrations, "migrations", lambda: (*here, there, gone))
+    await migrate(empty_database_url)
+    monkeypatch.setattr(migrations, "migrations", lambda: here)
+    with pytest.raises(ConfigurationError, match=r"newer version: it has migration 9999 \(no_moods\)"):
+        await migrate(empty_database_url)
+
+
+async def test_a_database_from_before_there_were_kinds_is_brought_up_to_date(
+    empty_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = migrations.migrations()
+    monkeypatch.setattr(migrations, "migrations", lambda: here[:5])
+    await migrate(empty_database_url)
+    monkeypatch.setattr(migrations, "migrations", lambda: here)
+    assert await migrate(empty_database_url) == len(here) - 5
+    assert await _ask(empty_database_url, "SELECT kind FROM schema_migrations WHERE number = 8") == "expand"
+
+
 async def test_a_migration_that_fails_leaves_nothing_of_itself_and_those_before_it_stay(
     empty_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

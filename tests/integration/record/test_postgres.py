@@ -17,7 +17,9 @@ from deploy.launch import postgres as launch
 from deploy.launch.ports import free_ports
 from deploy.launch.program import running
 from schema.record.postgres import Connection, Postgres, storable
+from schema.release import RELEASE
 from schema.settings.servers import Servers
+from tests.faults.proxy import Proxy
 from tests.integration.processes import until
 
 pytestmark = pytest.mark.xdist_group("a postgres of its own")
@@ -29,13 +31,13 @@ class Server:
     """A Postgres that can be stopped and started again; one thread starts it, since it ends with whoever did."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._port, self._running = folder, free_ports(), ExitStack()
-        self.url = launch.url(self._port, "postgres")
+        self._folder, self.port, self._running = folder, free_ports(), ExitStack()
+        self.url = launch.url(self.port, "postgres")
         self._thread = ThreadPoolExecutor(max_workers=1)
         self._thread.submit(self._start).result()
 
     def _start(self) -> None:
-        program = launch.postgres(self._folder / "postgres", self._port)
+        program = launch.postgres(self._folder / "postgres", self.port)
         self._process = self._running.enter_context(running(program, self._folder / "log"))
 
     def _end(self, signum: signal.Signals) -> None:
@@ -116,6 +118,61 @@ async def test_a_connection_that_an_administrator_ended_is_replaced(server: Serv
     assert await asyncio.wait_for(postgres.run(_one), WITHIN_S) == 1
 
 
+async def _lock(connection: Connection) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock(1)")
+
+
+@pytest.mark.slow
+async def test_who_is_gone_without_a_word_in_mid_transaction_locks_nothing_for_longer_than_a_lease(
+    server: Server, postgres: Postgres
+) -> None:
+    locked, tries = asyncio.Event(), 0
+    wire = Proxy(server.port)
+
+    async def work(connection: Connection) -> object:
+        nonlocal tries
+        tries += 1
+        await _lock(connection)
+        if tries == 1:
+            wire.loses()
+            locked.set()
+        return await _one(connection)
+
+    gone = Postgres(launch.url(wire.port, "postgres"), Servers(lease_s=1.0), process="gone")
+    try:
+        await gone.open()
+        waiting = asyncio.create_task(gone.run(work))
+        await locked.wait()
+        await asyncio.wait_for(postgres.run(_lock), WITHIN_S)
+        wire.passes()
+        assert await asyncio.wait_for(waiting, WITHIN_S) == 1
+        assert tries == 2
+    finally:
+        await gone.close()
+        wire.close()
+
+
+@pytest.mark.slow
+async def test_who_stood_still_in_mid_transaction_until_its_session_was_ended_begins_again(
+    server: Server, postgres: Postgres
+) -> None:
+    tries = 0
+
+    async def work(connection: Connection) -> object:
+        nonlocal tries
+        tries += 1
+        await _lock(connection)
+        if tries == 1:
+            await asyncio.wait_for(postgres.run(_lock), WITHIN_S)  # others have what it held
+        return await _one(connection)
+
+    slow = Postgres(server.url, Servers(lease_s=1.0), process="slow")
+    await slow.open()
+    assert await asyncio.wait_for(slow.run(work), WITHIN_S) == 1
+    assert tries == 2
+    await slow.close()
+
+
 async def test_a_lock_that_went_round_in_a_circle_is_tried_again_in_silence(postgres: Postgres) -> None:
     tries = 0
 
@@ -165,7 +222,9 @@ async def test_a_pool_that_was_closed_is_not_waited_for(server: Server) -> None:
 
 async def test_processes_work_as_the_lesser_role_in_utc_and_under_their_name(postgres: Postgres) -> None:
     sql = "SELECT concat_ws('|', current_user, current_setting('timezone'), current_setting('application_name'))"
-    assert await postgres.run(lambda connection: connection.fetchval(sql)) == "ytempire_app|UTC|ytempire test"
+    assert (
+        await postgres.run(lambda connection: connection.fetchval(sql)) == f"ytempire_app|UTC|ytempire test {RELEASE}"
+    )
 
 
 def test_what_postgres_keeps_in_no_text_is_made_readable() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -57,6 +58,31 @@ def test_a_job_that_holds_up_the_loop_keeps_its_lease(workers: Workers, server: 
     end_s = time.monotonic() + 3 * LEASE_S
     while time.monotonic() < end_s:
         assert other.read(SCRIPT, 1, BLOCK_S) == []
+    end.set()
+
+
+def test_who_is_cut_off_from_the_record_keeps_no_work_from_those_who_are_not(
+    workers: Workers, server: Server, signals: Signals
+) -> None:
+    cut_off, end = threading.Event(), threading.Event()
+
+    def works(name: str, *, waits: bool) -> Callable[[Delivered], None]:
+        def work(delivered: Delivered) -> None:
+            signals((name, delivered.entry.id))
+            if waits:
+                end.wait(PATIENCE_S)  # as a claim does that finds no record
+
+        return work
+
+    lonely = workers.broker(works("cut off", waits=True), budget=2, in_touch=lambda: not cut_off.is_set())
+    workers.start(lonely, threads=2)
+    first = server.xadd(STREAM, {"n": "1"}).decode()
+    assert signals.next() == ("cut off", first)
+    cut_off.set()
+    workers.work(works("another", waits=False))
+    assert signals.next() == ("another", first)
+    second = server.xadd(STREAM, {"n": "2"}).decode()
+    assert signals.next() == ("another", second)
     end.set()
 
 

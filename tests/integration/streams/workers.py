@@ -94,6 +94,7 @@ class Workers:
         block_s: float = BLOCK_S,
         max_deliveries: int = 10,
         loop_thread: LoopThread | None = None,
+        in_touch: Callable[[], bool] = lambda: True,
         **options: Any,  # noqa: ANN401 - passed on to dramatiq
     ) -> StreamsBroker:
         """A broker with one actor."""
@@ -106,6 +107,7 @@ class Workers:
             block_s=block_s,
             max_deliveries=max_deliveries,
             loop_thread=loop_thread,
+            in_touch=in_touch,
         )
         dramatiq.actor(
             actor_name=subscription.group,

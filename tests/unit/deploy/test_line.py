@@ -25,6 +25,13 @@ def test_the_launcher_sets_nothing_that_a_single_line_lacks() -> None:
     assert set(of_all["render"].environ) - by_settings == set(start.environ)
 
 
+def test_a_line_that_this_host_does_not_run_is_refused() -> None:
+    environ = {"YTEMPIRE_ACTORS": "render, quality"}
+    assert line.start_of("quality", environ).port == line.start_of("quality", {}).port
+    with pytest.raises(ConfigurationError, match="this host does not run intake: YTEMPIRE_ACTORS is render, quality"):
+        line.start_of("intake", environ)
+
+
 def test_a_line_that_is_none_is_named() -> None:
     with pytest.raises(ConfigurationError, match="no line 'rendr'"):
         line.start_of("rendr", {})

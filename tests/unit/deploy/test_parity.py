@@ -114,6 +114,16 @@ def test_a_process_of_compose_is_asked_by_its_name() -> None:
     assert Exporters(Servers())._urls["dispatch"] == "http://127.0.0.1:9103/metrics"
 
 
+def test_a_host_asks_only_what_it_runs_unless_it_knows_where_the_others_are() -> None:
+    from deploy.exporters import Exporters  # noqa: PLC0415 - likewise
+
+    asked = Exporters(Servers(actors="dispatch vitals"))
+    ports = {name: 9101 + NAMES.index(name) for name in ("dispatch", "vitals")}
+    assert asked._urls == {name: f"http://127.0.0.1:{port}/metrics" for name, port in ports.items()}
+    assert asked._guardians == ("vitals",)
+    assert list(Exporters(Servers(actors="dispatch", metrics_hosts="{}"))._urls) == NAMES
+
+
 def test_composes_prometheus_asks_each_process_at_its_port() -> None:
     (job,) = _compose("prometheus.yml")["scrape_configs"]
     asked = [(target["targets"], target["labels"]) for target in job["static_configs"]]

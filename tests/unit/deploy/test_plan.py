@@ -39,6 +39,20 @@ def test_servers_that_were_named_need_no_port_and_no_program(tmp_path: Path, pro
     assert (made.redis_url, made.database_url) == ("redis://r", "postgresql://p")
 
 
+def test_a_share_of_the_processes_keeps_the_ports_of_the_whole_list(tmp_path: Path, procfile: Path) -> None:
+    elsewhere = Servers(redis_url="redis://r", database_url="postgresql://p", metrics_port=2000, actors="two")
+    made = plan(elsewhere, tmp_path, procfile)
+    assert [(program.name, program.environ["YTEMPIRE_METRICS_PORT"]) for program in made.workers] == [("two", "2001")]
+    assert [needed.port for needed in made.ports] == [2001]
+    assert made.workers[0].environ["YTEMPIRE_ACTORS"] == "two"
+
+
+def test_a_share_that_names_no_process_is_refused_with_those_there_are(tmp_path: Path, procfile: Path) -> None:
+    with pytest.raises(ConfigurationError, match="the Procfile has no line 'rendr', 'three'") as got:
+        plan(Servers(actors="two,three rendr"), tmp_path, procfile)
+    assert got.value.hint == "its lines are one, two"
+
+
 def test_a_taken_exporter_port_is_named_with_its_process(
     tmp_path: Path, procfile: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,6 +72,24 @@ def test_a_probe_that_fails_opens_it_again(circuit: Circuit, clock: HandClock) -
     assert state(circuit) == "open"
 
 
+def test_each_probe_that_fails_doubles_the_while_up_to_ten_of_it(circuit: Circuit, clock: HandClock) -> None:
+    fail(circuit, 3)
+    whiles = []
+    for _ in range(5):
+        with pytest.raises(CircuitOpenError) as got:
+            call(circuit)
+        whiles.append(got.value.after_s)
+        clock.advance(timedelta(seconds=got.value.after_s))
+        fail(circuit, 1)
+    assert whiles == [30, 60, 120, 240, 300]
+    clock.advance(timedelta(seconds=300))
+    call(circuit)
+    fail(circuit, 3)
+    with pytest.raises(CircuitOpenError) as got:
+        call(circuit)
+    assert got.value.after_s == 30
+
+
 def test_only_one_call_probes(circuit: Circuit, clock: HandClock) -> None:
     fail(circuit, 3)
     clock.advance(timedelta(seconds=30))

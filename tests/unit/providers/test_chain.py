@@ -18,6 +18,7 @@ from schema.errors import (
     BilledError,
     BudgetError,
     ConfigurationError,
+    NotNowError,
     PermanentError,
     RecordUnavailableError,
     RetryableError,
@@ -144,6 +145,8 @@ async def test_a_provider_that_keeps_failing_is_left_alone() -> None:
         ((BudgetError("a"), PermanentError("b")), PermanentError),
         ((PermanentError("a"), RetryableError("b")), RetryableError),
         ((UnknownOutcomeError("a"), PermanentError("b")), RetryableError),
+        ((NotNowError("a", after_s=9), PermanentError("b")), NotNowError),
+        ((NotNowError("a", after_s=9), RetryableError("b")), RetryableError),
     ],
 )
 async def test_when_nobody_delivers_the_error_names_them_all(
