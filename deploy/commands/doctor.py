@@ -24,6 +24,7 @@ from deploy.commands.redis_cli import Connection, from_url
 from deploy.commands.terminal import FAILED, DataOption, data_dir
 from deploy.launch import data_directory, postgres, procfile, valkey
 from deploy.launch.plan import PROCFILE
+from schema.artifacts import Artifacts, Cache
 from schema.errors import ConfigurationError
 from schema.money.prices import Prices
 from schema.settings import environment
@@ -78,6 +79,7 @@ def _findings(settings: Settings, folder: Path) -> Iterator[Finding]:
         here = {line.name for line in lines}  # what is wrong with it was told
     yield _tried("redis", lambda: _redis(servers))
     yield _tried("postgres", lambda: _postgres(servers, folder))
+    yield _tried("artifacts", lambda: _artifacts(msgspec.structs.replace(servers, data_dir=str(folder))))
     yield from (_tried(subject, check) for subject, of, check in _parts(settings, here) if here.intersection(of))
     yield _tried("disk", lambda: _disk(folder))
 
@@ -124,6 +126,21 @@ def _postgres(servers: Servers, folder: Path) -> str:
     address = (parts.hostname or "127.0.0.1", parts.port or 5432)
     with socket.create_connection(address, timeout=5):
         return f"DATABASE_URL answers at {address[0]}:{address[1]}"
+
+
+def _artifacts(servers: Servers) -> str:
+    """Really write, read and remove a file; a folder that nobody needed yet is not made for that."""
+    store = Artifacts(servers.artifacts_address, servers.artifacts_access)
+    folder = store.folder("videos")
+    if folder is not None and not folder.parent.exists():
+        return f"{folder.parent} will be made when it is needed"
+    store.probe()
+    if folder is not None:
+        return f"{folder.parent} takes files, gives and removes them"
+    used_bytes = sum(one.size_bytes for one in Cache(servers.artifacts_cache_folder, 0).kept())
+    took = f"{servers.artifacts_address} takes files, gives and removes them"
+    cache = f"{used_bytes / 1e9:.1f} of {servers.artifacts_cache_gb:g} GB at {servers.artifacts_cache_folder}"
+    return f"{took}; cached here: {cache}"
 
 
 def _providers(providers: Providers, here: set[str]) -> str:

@@ -22,6 +22,7 @@ import msgspec
 from deploy.recovery import backups, point_in_time
 from deploy.recovery.dumps import PROOF
 from deploy.recovery.restore import ASIDE, RESTORING
+from schema.artifacts import Cache
 from schema.errors import ConfigurationError
 from schema.record import databases
 from schema.record.belongings import Belongings
@@ -56,6 +57,7 @@ class Cleaning:
         self._belongings = Belongings(postgres)
         self._data = Path(servers.data_dir).absolute()
         self._store = _local_folder(servers.artifacts_address)
+        self._cache = Cache(servers.artifacts_cache_folder, servers.artifacts_cache_bytes)
         self._now_s = time.time()
 
     async def look(self) -> list[Item]:
@@ -67,8 +69,9 @@ class Cleaning:
             *self._quarantined(),
             *self._backups(),
             *self._asides(),
+            *self._cached(),
         ]
-        return [*found, *await self._work(), *await self._databases()]
+        return [*found, *await self._work(), *await self._parts_here(), *await self._databases()]
 
     async def carry_out(self, items: list[Item], say: Callable[[str], None]) -> int:
         """Remove these; returns the bytes that went. What came into use meanwhile stays, and is said."""
@@ -89,6 +92,8 @@ class Cleaning:
                 if known and not await self._belongings.forget_work(folder.name):
                     return False
                 await asyncio.to_thread(_remove_but, folder, bought)
+            case "cache":
+                return await asyncio.to_thread(self._cache.remove, Path(item.name).name)
             case "database":
                 await databases.drop(databases.named(self._database_url, item.name))
             case "backup":
@@ -119,6 +124,35 @@ class Cleaning:
                 ended = f"{how.status} {how.ended_s_ago / _DAY_S:.0f} days ago"
                 found.append(Item("work", str(folder), size, ended))
         return found
+
+    async def _parts_here(self) -> list[Item]:
+        """What attempts of this host kept here of videos that ended elsewhere, where the store is no folder of it."""
+        if self._store is not None:
+            return []
+        folders = {folder.name: folder for folder in (self._data / "work").glob("*") if folder.is_dir()}
+        known = await self._belongings.work_of(folders)
+        found = []
+        for video, folder in sorted(folders.items()):
+            how, days = known.get(video), self._servers.keep_failed_days
+            if how is None and self._age_s(folder) > days * _DAY_S:
+                found.append(Item("parts", str(folder), _size(folder), "the record does not know its video"))
+            elif how is not None and how.status == "completed":
+                found.append(Item("parts", str(folder), _size(folder), "its video is completed"))
+            elif how is not None and how.status in {"failed", "cancelled"} and how.ended_s_ago > days * _DAY_S:
+                found.append(
+                    Item("parts", str(folder), _size(folder), f"its video {how.status}, and nobody retried it")
+                )
+        return found
+
+    def _cached(self) -> Iterator[Item]:
+        """What can be fetched again, and nobody came for in a while; of a store that is a folder now, all."""
+        folder, days = self._servers.artifacts_cache_folder, self._servers.keep_work_days
+        self._cache.trim()
+        for one in self._cache.kept():
+            if self._store is not None:
+                yield Item("cache", str(folder / one.name), one.size_bytes, "the store is a folder of this machine")
+            elif one.unused_s > days * _DAY_S:
+                yield Item("cache", str(folder / one.name), one.size_bytes, f"was not used for {days:g} days")
 
     async def _bought(self) -> frozenset[Path]:
         store = self._store

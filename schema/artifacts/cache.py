@@ -66,7 +66,9 @@ class Cache:
                 self.trim()
 
     def trim(self) -> None:
-        """Bring it back to its bound, as far as nobody uses what is in it."""
+        """Bring it back to its bound, as far as nobody uses what is in it; where there is none, none is made."""
+        if not self._folder.is_dir():
+            return
         with contextlib.suppress(OSError), self._alone():
             self._make_room(0)
 

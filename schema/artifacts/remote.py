@@ -61,10 +61,10 @@ class Remote:
             options = _s3_options(access) if self.is_s3 else {}
             self.fs, self.root = fsspec.core.url_to_fs(url, **options)
         except ImportError as error:
-            extra = "s3" if self.is_s3 else "of fsspec's for it"
+            extra = "the extra s3: .tools/bin/uv sync --inexact --extra s3" if self.is_s3 else "fsspec's client for it"
             raise ConfigurationError(
-                f"the store {protocol}:// needs a client that is not installed: {error}",
-                hint=f"install the extra {extra}, see docs/deploy.md, Files on a shared store",
+                f"a store at {protocol}:// needs a client that is not installed: {error}",
+                hint=f"install {extra}; see docs/deploy.md, Files on a shared store",
             ) from error
         self.is_local = isinstance(self.fs, LocalFileSystem)
         self.is_object_store = protocol in _OBJECT_STORES
