@@ -13,7 +13,7 @@ from actors.stage import StageActor
 from actors.task import Task
 from schema import flow
 from schema.documents import Script
-from schema.errors import NotNowError, PermanentError, RetryableError
+from schema.errors import NotNowError, PermanentError, RetryableError, StoreUnavailableError
 from schema.record.claims import Claims
 from schema.record.videos import Videos
 from streams import names
@@ -149,6 +149,14 @@ async def test_while_a_provider_is_left_alone_no_attempt_is_used_up(process: Pro
     assert await row(process, video) == ("processing", "", 0)
     await Stage(process, write)(video, retries=9)
     assert (await stage.outcomes())[-1] == "done"
+
+
+async def test_while_the_store_is_away_no_attempt_is_used_up(process: Process, video: str) -> None:
+    stage = Stage(process, failing(StoreUnavailableError("there is no bucket 'films'")))
+    for retries in range(2 * LIMITS.max_attempts):
+        with pytest.raises(RetryLater, match="no bucket"):
+            await stage(video, retries=retries)
+    assert await row(process, video) == ("processing", "", 0)
 
 
 async def test_a_mistake_of_the_stage_is_tried_again_too(process: Process, video: str) -> None:

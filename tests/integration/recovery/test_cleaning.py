@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
 from deploy.recovery.cleaning import Cleaning, Item
@@ -77,6 +79,35 @@ async def test_only_what_nobody_needs_goes_and_inputs_of_live_work_stay(
     assert (planted / "work/live/audio-1-voice.wav").exists()
     assert sorted(path.name for path in (planted / "videos").iterdir()) == ["new.mp4", "old.mp4"]
     assert await Cleaning(settings, postgres, database_url).look() == []
+
+
+async def test_of_a_store_elsewhere_goes_what_nobody_comes_for_here_and_what_is_in_use_stays(
+    postgres: Postgres, database_url: str, settings: Servers, planted: Path
+) -> None:
+    elsewhere = msgspec.structs.replace(settings, artifacts_url="memory://elsewhere")
+    cache = planted / "cache"
+    cache.mkdir()
+    for name in ("unused", "in_use", "fresh"):
+        (cache / name).write_text("x")
+    for name in ("unused", "in_use"):
+        os.utime(cache / name, (0, 0))
+    cleaning = Cleaning(elsewhere, postgres, database_url)
+    items = [item for item in await cleaning.look() if item.kind in {"cache", "parts", "work"}]
+    assert {Path(item.name).relative_to(planted).as_posix(): item.kind for item in items} == {
+        "cache/unused": "cache",
+        "cache/in_use": "cache",
+        "work/new": "parts",
+        "work/old": "parts",
+        "work/long_failed": "parts",
+        "work/unheard": "parts",
+    }
+    said: list[str] = []
+    with (cache / "in_use").open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        await cleaning.carry_out(items, said.append)
+    assert said == [f"kept, it is in use: {cache / 'in_use'}"]
+    assert sorted(path.name for path in cache.iterdir()) == ["fresh", "in_use", "lock"]
+    assert sorted(path.name for path in (planted / "work").iterdir()) == ["lately_failed", "live"]
 
 
 async def test_a_video_that_was_taken_up_again_since_the_look_keeps_its_work(
