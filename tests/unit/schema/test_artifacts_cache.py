@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import hashlib
-import signal
 import subprocess
 import sys
 import threading
@@ -113,10 +112,12 @@ def test_the_bound_holds_while_many_read_and_each_reads_what_was_stored(folder: 
 
     watcher = threading.Thread(target=look)
     watcher.start()
-    with ThreadPoolExecutor(4) as several:
-        list(several.map(work, range(4)))
-    stop.set()
-    watcher.join()
+    try:
+        with ThreadPoolExecutor(4) as several:
+            list(several.map(work, range(4)))
+    finally:
+        stop.set()
+        watcher.join()
     assert 4 * KILOBYTE < most_bytes[0] <= 8 * KILOBYTE
     assert not [name for name in whole(folder) if name.endswith(".part")]
 
@@ -144,7 +145,9 @@ def test_what_a_killed_process_left_half_is_swept_and_what_a_living_one_writes_i
         assert process.stdout is not None
         assert process.stdout.readline() == b"half\n"
         cache.trim()
-        assert len(whole(folder)) == 1, "it is still being written"
-        process.send_signal(signal.SIGKILL)
+        written = whole(folder)
+        process.kill()
+    assert len(written) == 1, "it was still being written"
+    assert whole(folder) == written
     assert read(cache, Elsewhere(b"half"), ref) == b"half"
     assert whole(folder) == {ref.sha256}
