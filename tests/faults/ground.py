@@ -107,6 +107,8 @@ class Ground:
         self._record: invariants.Record | None = None
         self._uncovered: dict[str, None] = {}
         self._submitted, self._is_closed = 0, False
+        #: What is there under final names, by video.
+        self.films: Callable[[], dict[str, bytes]] = self._films
         #: Another host on the same servers, where there is one.
         self.beside: Factory | None = None
         self._ask(self._watch())
@@ -255,16 +257,19 @@ class Ground:
                 ]
         return found
 
+    def _films(self) -> dict[str, bytes]:
+        return {path.stem: path.read_bytes() for path in (self.folder / "data/videos").glob("*.mp4")}
+
     def _files(self) -> list[str]:
         """I5: one whole file for each completed video, and none under a final name for any other."""
         rows = self.factory.rows("SELECT id, status FROM video_queue")
-        there = {path.stem: path for path in (self.folder / "data/videos").glob("*.mp4")}
+        there = self.films()
         broken = []
         for video, status in rows:
-            path = there.pop(str(video), None)
-            if status == "completed" and path is None:
+            film = there.pop(str(video), None)
+            if status == "completed" and film is None:
                 broken.append(f"I5: {video} is completed, and its file is not there")
-            if path is not None and path.read_bytes() != small_film.content(str(video)):
+            if film is not None and film != small_film.content(str(video)):
                 broken.append(f"I5: the file of {video} is half written, or another's")
         return broken + [f"I5: {name} has a file and no video" for name in there]
 
