@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
-from schema.artifacts import Access
 from schema.settings.masking import Masked
+
+if TYPE_CHECKING:
+    from schema.artifacts import Access
 
 _GB = 1_000_000_000
 
@@ -122,6 +124,8 @@ class Servers(Masked, frozen=True, kw_only=True):
     @property
     def artifacts_access(self) -> Access:
         """How to come to the store, where it is elsewhere."""
+        from schema.artifacts import Access  # noqa: PLC0415 - what opens stores takes long to load
+
         return Access(
             endpoint=self.artifacts_endpoint,
             region=self.artifacts_region,
