@@ -23,6 +23,9 @@ SELECT (SELECT count(*) FROM video_queue WHERE status = 'queued') AS queued,
   FROM (SELECT max(applied_at) AS at FROM control_log WHERE verb = 'resume') AS resumed
        LEFT JOIN video_queue ON ended_at > now() - make_interval(secs => $1)"""
 
+_STAGE_WORK = """
+SELECT stage, count(*) AS n FROM video_stages WHERE status IN ('open', 'running', 'retrying') GROUP BY stage"""
+
 # a video counts for the day that it was accepted on, and its end for the day that it ended on
 _DAY = """
 SELECT count(*) FILTER (WHERE created_at >= $1 AND created_at < $2) AS accepted,
@@ -90,6 +93,14 @@ class Figures:
             row = await connection.fetchrow(_WINDOW, window_s)
             assert row is not None  # noqa: S101 - an aggregate has a row
             return Window(row["queued"], row["completed"], row["failed"], row["processing_s"], row["unheld_s"])
+
+        return await self._postgres.run(work)
+
+    async def stage_work(self) -> dict[str, int]:
+        """How many videos each stage has work for, done now or waiting for it; a stage without any is not there."""
+
+        async def work(connection: Connection) -> dict[str, int]:
+            return {row["stage"]: row["n"] for row in await connection.fetch(_STAGE_WORK)}
 
         return await self._postgres.run(work)
 

@@ -33,6 +33,17 @@ async def test_an_empty_record_knows_no_times(postgres: Postgres) -> None:
     assert await Figures(postgres).stage_times(3600) == []
 
 
+async def test_a_stage_has_work_for_what_it_does_waits_for_and_will_try_again(postgres: Postgres) -> None:
+    assert await Figures(postgres).stage_work() == {}
+    for name, status in (("a", "open"), ("b", "running"), ("c", "retrying"), ("d", "done"), ("e", "failed")):
+        await video(postgres, name, "processing", 10)
+        await execute(
+            postgres, "INSERT INTO video_stages (video_id, stage, status) VALUES ($1, 'render', $2)", name, status
+        )
+    await execute(postgres, "INSERT INTO video_stages (video_id, stage, status) VALUES ('d', 'quality', 'open')")
+    assert await Figures(postgres).stage_work() == {"render": 3, "quality": 1}
+
+
 async def test_the_window_counts_what_ended_in_it_and_the_queue_of_now(postgres: Postgres) -> None:
     for name, status, began_s, ended_s in (
         ("a", "completed", 400.0, 100.0),
