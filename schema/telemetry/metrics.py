@@ -66,7 +66,7 @@ QUEUED = Gauge("ytempire_videos_queued", "Videos that are queued (the depth of t
 #: What a stage is scaled by. It is the record's: a group's lag, as Redis has it, may be unknown.
 STAGE_WORK = Gauge(
     "ytempire_stage_work",
-    "Videos in hand for which a stage has work: waiting, running or to be retried",
+    "Videos in hand for which a stage has work: ready, running or to be retried",
     ["stage"],
     registry=REGISTRY,
 )

@@ -78,7 +78,8 @@ def _validator(version: str, api_version: str, kind: str) -> Draft202012Validato
 @cache
 def _definitions(version: str) -> Registry[Any]:
     registry: Registry[Any] = Registry()
-    return registry.with_resource("_definitions.json", Resource.from_contents(_schema(version, "_definitions")))
+    # crawled once: each look into a registry that was not would do it again
+    return registry.with_resource("_definitions.json", Resource.from_contents(_schema(version, "_definitions"))).crawl()
 
 
 def _schema(version: str, name: str) -> Any:  # noqa: ANN401 - a schema is what JSON is
