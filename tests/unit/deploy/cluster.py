@@ -77,9 +77,10 @@ def _validator(version: str, api_version: str, kind: str) -> Draft202012Validato
 
 @cache
 def _definitions(version: str) -> Registry[Any]:
-    registry: Registry[Any] = Registry()
     # crawled once: each look into a registry that was not would do it again
-    return registry.with_resource("_definitions.json", Resource.from_contents(_schema(version, "_definitions"))).crawl()
+    known = Resource.from_contents(_schema(version, "_definitions"))
+    registry: Registry[Any] = Registry().with_resource("_definitions.json", known).crawl()
+    return registry
 
 
 def _schema(version: str, name: str) -> Any:  # noqa: ANN401 - a schema is what JSON is
