@@ -19,6 +19,8 @@ _WORK = {
     "render": ("actors.render", "render", 1),
     "quality": ("actors.quality", "check", 1),
 }
+#: By stage; who scales a stage counts in these.
+THREADS = {name: threads for name, (_, _, threads) in _WORK.items()}
 _INTAKE_THREADS = 8
 NAMES = ("intake", "control", "dispatch", *_WORK)
 

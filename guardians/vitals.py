@@ -3,7 +3,8 @@
 It acts on nothing; each notice carries the action of the table's last column. A figure that is not known (too few
 videos ended, no gateway, a bus that does not answer) has no level, and its metric no sample. How soon the gateway
 answers is asked beside the ticks, which wait for no answer: a tick has the time of the last question that ended, or
-that of the one under way where it has lasted longer.
+that of the one under way where it has lasted longer. Beside the table it exports what each stage has to do, by which
+whoever runs more processes of a stage decides how many.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import msgspec
 from prometheus_client import Gauge
 
 from guardians.watch import LEVELS, Actions, Level, export_limits, level_of, watch
+from schema import flow
 from schema.record.figures import Figures, Window
 from schema.settings.limits import Limits
 from schema.telemetry import metrics
@@ -165,6 +167,9 @@ class VitalsGuardian:
             window, self._limits, disk_percent=disk_percent, oldest_s=oldest_s, api_response_s=api_response_s
         )
         _export(found)
+        work = await self._figures.stage_work()
+        for stage in flow.STAGES:
+            metrics.STAGE_WORK.labels(stage.name).set(work.get(stage.name, 0))
         for row in self._rows:
             value: float | None = getattr(found, row.figure)
             await self._tell(row, value)

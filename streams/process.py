@@ -7,7 +7,6 @@ answers, which is the last thing that starts.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
 import sys
@@ -33,6 +32,7 @@ from streams import names
 from streams.control import GateKeeper
 from streams.gate import Gate
 from streams.publish import publish
+from streams.transport import consumers
 from streams.transport.connection import UnsafeServerError
 from streams.transport.over_redis import RedisTransport
 from streams.watchdog import Watchdog
@@ -100,26 +100,20 @@ class Process:
         _log.info("process.stopped")
 
     def scratch(self) -> Path:
-        """A new folder for one attempt, below this process's own, which goes with it; a killed one's is removed too."""
+        """A new folder for one attempt, below this process's own, which goes with it; a killed one's is removed too.
+
+        Others may share the disk, on other machines or in other containers, and have the same process id there: the
+        folder has the name that the process has on the bus, and only what surely died here is removed.
+        """
+        parent = Path(self.settings.servers.data_dir).absolute() / "scratch"
         if self._scratch is None:
-            parent = Path(self.settings.servers.data_dir).absolute() / "scratch"
-            parent.mkdir(parents=True, exist_ok=True)
-            for old in parent.glob(f"{self.name}-*"):
-                if not _alive(old.name.rsplit("-", maxsplit=1)[-1]):
+            for old in parent.glob("*"):
+                if consumers.surely_dead(old.name):
                     shutil.rmtree(old, ignore_errors=True)
-            self._scratch = parent / f"{self.name}-{os.getpid()}"
-            self._scratch.mkdir(exist_ok=True)
+            self._scratch = parent / self.transport.consumer
+        # made anew where it was tidied up while nothing was in it
+        self._scratch.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=self._scratch))
-
-
-def _alive(pid: str) -> bool:
-    try:
-        os.kill(int(pid), 0)
-    except (ProcessLookupError, ValueError):
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def main(name: str, run: Callable[[Process], Awaitable[None]], *, says_ready: bool = False) -> int:

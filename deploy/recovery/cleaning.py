@@ -8,7 +8,6 @@ and so does whatever it does not know.
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -28,12 +27,15 @@ from schema.record import databases
 from schema.record.belongings import Belongings
 from schema.record.postgres import Postgres
 from schema.settings.servers import Servers
+from streams.transport import consumers
 
 _DAY_S: Final = 86_400.0
 #: A file that is being written is renamed within moments; a film takes minutes.
 _PART_S: Final = 3_600.0
 #: A process makes its scratch folder before anything else can know of it.
 _YOUNG_S: Final = 60.0
+#: No attempt takes so long.
+_UNHEARD_S: Final = _DAY_S
 _ASIDE_DAYS: Final = 7.0
 _STAMP_CHARS: Final = len("20261125t143000")
 _LOGS_IN_USE: Final = ("pipeline.log",)
@@ -175,14 +177,11 @@ class Cleaning:
 
     def _scratch(self) -> Iterator[Item]:
         for folder in sorted((self._data / "scratch").glob("*-*")):
-            pid = folder.name.rpartition("-")[2]
-            if (
-                pid.isdigit()
-                and not Path(f"/proc/{pid}").exists()
-                and not _lives(int(pid))
-                and self._age_s(folder) > _YOUNG_S
-            ):
-                yield Item("scratch", str(folder), _size(folder), f"process {pid} is gone")
+            age_s = self._age_s(folder)
+            if consumers.surely_dead(folder.name) and age_s > _YOUNG_S:
+                yield Item("scratch", str(folder), _size(folder), "its process is gone")
+            elif age_s > _UNHEARD_S:  # of another machine or container, of which nothing is known here
+                yield Item("scratch", str(folder), _size(folder), "no attempt has begun in it for a day")
 
     def _logs(self) -> Iterator[Item]:
         for path in sorted((self._data / "logs").glob("*")):
@@ -274,16 +273,6 @@ def _size(path: Path) -> int:
         return path.lstat().st_size if not path.is_dir() else sum(each.lstat().st_size for each in _files(path))
     except OSError:
         return 0
-
-
-def _lives(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _remove(path: Path) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import msgspec
 
+from schema import flow
 from schema.record.postgres import Connection, Postgres
 
 _WINDOW = """
@@ -22,6 +23,16 @@ SELECT (SELECT count(*) FROM video_queue WHERE status = 'queued') AS queued,
        extract(epoch FROM now() - max(resumed.at))::double precision AS unheld_s
   FROM (SELECT max(applied_at) AS at FROM control_log WHERE verb = 'resume') AS resumed
        LEFT JOIN video_queue ON ended_at > now() - make_interval(secs => $1)"""
+
+# a stage is open from the admission of its video on, and has no work before its inputs are there
+_STAGE_WORK = """
+SELECT s.stage, count(*) AS n FROM video_stages AS s
+ WHERE s.status IN ('open', 'running', 'retrying')
+   AND NOT EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS needs (stage, input)
+                     JOIN video_stages AS i ON i.video_id = s.video_id AND i.stage = needs.input
+                    WHERE needs.stage = s.stage AND i.status <> 'done')
+ GROUP BY s.stage"""
+_NEEDS = [(stage.name, name) for stage in flow.STAGES for name in stage.inputs]
 
 # a video counts for the day that it was accepted on, and its end for the day that it ended on
 _DAY = """
@@ -90,6 +101,15 @@ class Figures:
             row = await connection.fetchrow(_WINDOW, window_s)
             assert row is not None  # noqa: S101 - an aggregate has a row
             return Window(row["queued"], row["completed"], row["failed"], row["processing_s"], row["unheld_s"])
+
+        return await self._postgres.run(work)
+
+    async def stage_work(self) -> dict[str, int]:
+        """How many videos each stage has work for, done now or ready to be; a stage without any is not there."""
+
+        async def work(connection: Connection) -> dict[str, int]:
+            stages, inputs = zip(*_NEEDS, strict=True)
+            return {row["stage"]: row["n"] for row in await connection.fetch(_STAGE_WORK, stages, inputs)}
 
         return await self._postgres.run(work)
 

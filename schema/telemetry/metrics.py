@@ -62,6 +62,13 @@ RETRIES = Counter(
 
 IN_HAND = Gauge("ytempire_videos_in_hand", "Videos that are admitted and have not ended", registry=REGISTRY)
 QUEUED = Gauge("ytempire_videos_queued", "Videos that are queued (the depth of the queue)", registry=REGISTRY)
+#: What a stage is scaled by. It is the record's: a group's lag, as Redis has it, may be unknown.
+STAGE_WORK = Gauge(
+    "ytempire_stage_work",
+    "Videos in hand for which a stage has work: ready, running or to be retried",
+    ["stage"],
+    registry=REGISTRY,
+)
 WAITING = Gauge("ytempire_videos_waiting", "Videos that wait beyond the queue's capacity", registry=REGISTRY)
 
 GATE = Enum(

@@ -14,7 +14,8 @@ from tests.simulation.mutations import MUTATIONS, Mutation, found
 from tests.simulation.playing import play, told
 
 _EVERYDAY = range(50)
-_SHARES = [range(start, start + 250) for start in range(50, 1050, 250)]
+#: The thousand are played by `python -m tests.simulation`.
+_SHARES = [range(start, start + 100) for start in range(50, 450, 100)]
 _ROOT = Path(__file__).parents[2]
 #: A storm of all kinds, and a calm day.
 _TWO = (132, 130)
@@ -29,7 +30,7 @@ def test_promises_hold_whatever_happens(share: range) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seeds", _SHARES, ids=lambda seeds: f"from {seeds[0]}")
-def test_promises_hold_in_a_thousand_storms(seeds: range) -> None:
+def test_promises_hold_in_four_hundred_storms(seeds: range) -> None:
     """A quarter each."""
     broken = [told(played) for seed in seeds if (played := play(seed)).broken]
     assert not broken, "\n".join(broken)

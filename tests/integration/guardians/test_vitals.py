@@ -15,7 +15,7 @@ from schema.settings.limits import Limits
 from schema.telemetry import metrics
 from tests.integration.guardians.conftest import StartGuardian, notices
 from tests.integration.processes import Processes, until
-from tests.integration.record.conftest import accept, execute
+from tests.integration.record.conftest import accept, admitted, execute
 from tests.integration.streams.workers import Server
 
 #: So that no disk on which the tests run is full.
@@ -72,6 +72,21 @@ async def test_each_level_that_changes_is_said_once_with_its_action_and_taken_ba
     assert "action" not in depth
     assert (errors["cause"], errors["level"], errors["action"]) == ("error_rate", "critical", "Debug immediately")
     assert (_sample("key_figure", "error_rate"), _sample("key_figure", "success_rate")) == (100, 0)
+
+
+async def test_what_each_stage_has_to_do_is_exported_a_zero_too(processes: Processes) -> None:
+    process = await processes("vitals", limits=_QUIET)
+    guardian = VitalsGuardian(process)
+
+    def work() -> list[float | None]:
+        return [metrics.REGISTRY.get_sample_value("ytempire_stage_work", {"stage": s}) for s in ("script", "render")]
+
+    await admitted(Videos(process.postgres))
+    await guardian.tick()
+    assert work() == [1, 0]
+    await execute(process.postgres, "UPDATE video_stages SET status = 'failed', ended_at = now()")
+    await guardian.tick()
+    assert work() == [0, 0]
 
 
 async def test_what_is_not_known_has_no_sample_and_no_level(processes: Processes, redis_server: Server) -> None:

@@ -12,6 +12,10 @@ VALUES ($1, $1, $2, 't', '{}', now() - make_interval(secs => $3),
         CASE WHEN $2 = 'completed' THEN now() - make_interval(secs => $4) END,
         CASE WHEN $2 IN ('completed', 'failed', 'cancelled') THEN now() - make_interval(secs => $4) END)"""
 
+_STAGE = """
+INSERT INTO video_stages (video_id, stage, status, output, ended_at)
+VALUES ($1, $2, $3, CASE WHEN $3 = 'done' THEN '{}'::jsonb END, CASE WHEN $3 = 'done' THEN now() END)"""
+
 
 async def video(postgres: Postgres, name: str, status: str, began_s: float = 0, ended_s: float = 0) -> None:
     """A video that began and ended so many seconds ago."""
@@ -31,6 +35,22 @@ async def test_an_empty_record_knows_no_times(postgres: Postgres) -> None:
     found = await Figures(postgres).window(3600)
     assert (found.queued, found.completed, found.failed, found.processing_s, found.unheld_s) == (0, 0, 0, None, None)
     assert await Figures(postgres).stage_times(3600) == []
+
+
+async def test_a_stage_has_work_for_what_it_does_or_could_do_and_none_for_what_lacks_an_input(
+    postgres: Postgres,
+) -> None:
+    assert await Figures(postgres).stage_work() == {}
+    for name, stages in {
+        "new": {"script": "open", "media": "open", "audio": "open", "render": "open", "quality": "open"},
+        "half": {"script": "done", "media": "done", "audio": "running", "render": "open", "quality": "open"},
+        "ready": {"script": "done", "media": "done", "audio": "done", "render": "retrying", "quality": "open"},
+        "over": {"script": "done", "media": "failed", "audio": "dropped", "render": "dropped", "quality": "dropped"},
+    }.items():
+        await video(postgres, name, "failed" if name == "over" else "processing", 10, 1)
+        for stage, status in stages.items():
+            await execute(postgres, _STAGE, name, stage, status)
+    assert await Figures(postgres).stage_work() == {"script": 1, "audio": 1, "render": 1}
 
 
 async def test_the_window_counts_what_ended_in_it_and_the_queue_of_now(postgres: Postgres) -> None:

@@ -15,11 +15,15 @@ from deploy.recovery.cleaning import Cleaning, Item
 from schema.artifacts import Artifacts
 from schema.record.postgres import Postgres
 from schema.settings.servers import Servers
+from streams.transport import consumers
 from tests.integration.recovery import planting
 
 _OLD_S = 40 * 86_400
-#: No system gives so high a number to a process.
-DEAD = f"render-{1 << 30}"
+#: The name of a process on the bus, and the same with a number that no system gives to a process.
+LIVING = consumers.new_name("media")
+DEAD = LIVING.replace(f"media-{os.getpid()}", f"render-{1 << 30}")
+#: Of another machine, where nobody here can look.
+ELSEWHERE, LATELY = "other-render-7-0123456789", "other-media-7-0123456789"
 
 
 @pytest.fixture
@@ -50,12 +54,15 @@ def planted(database_url: str, settings: Servers) -> Path:
         "logs/pipeline.log",
         "logs/pipeline.1.log",
         f"scratch/{DEAD}/a",
-        f"scratch/media-{os.getpid()}/a",
+        f"scratch/{ELSEWHERE}/a",
+        f"scratch/{LIVING}/a",
+        f"scratch/{LATELY}/a",
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("x")
     for each in folder.rglob("*"):
-        os.utime(each, (each.stat().st_mtime - _OLD_S,) * 2)
+        if not each.is_relative_to(folder / "scratch") or each.name in (DEAD, ELSEWHERE):
+            os.utime(each, (each.stat().st_mtime - _OLD_S,) * 2)
     return folder
 
 
@@ -72,6 +79,7 @@ async def test_only_what_nobody_needs_goes_and_inputs_of_live_work_stay(
         "videos/x.mp4.1234.part": "part",
         "logs/pipeline.1.log": "log",
         f"scratch/{DEAD}": "scratch",
+        f"scratch/{ELSEWHERE}": "scratch",
     }
     assert sorted(path.name for path in (planted / "work").iterdir())[:2] == ["lately_failed", "live"]  # only looked
     assert await cleaning.carry_out(items, print) == sum(item.size_bytes for item in items)

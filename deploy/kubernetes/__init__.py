@@ -1,0 +1,1 @@
+"""What a Kubernetes cluster needs to run a factory: manifests made from the Procfile, and scaling on what waits."""
