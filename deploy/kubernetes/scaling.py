@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Final
 
 from deploy.kubernetes.shapes import Shape
-from deploy.kubernetes.workloads import MADE
+from deploy.kubernetes.workloads import LABELS, MADE
 
 PROMETHEUS: Final = "http://prometheus-server.monitoring.svc"
 _FRESH_S: Final = 60
@@ -22,11 +22,7 @@ apiVersion: keda.sh/v1alpha1
 kind: ScaledObject
 metadata:
   name: {name}
-  labels:
-    app.kubernetes.io/name: ytempire
-    app.kubernetes.io/component: {name}
-    app.kubernetes.io/part-of: ytempire
-spec:
+{labels}spec:
   scaleTargetRef:
     name: {name}
   pollingInterval: 15
@@ -74,6 +70,7 @@ def scaled(shapes: tuple[Shape, ...]) -> str:
     return MADE.format(file="scaling") + "".join(
         _SCALED.format(
             name=shape.name,
+            labels=LABELS.format(name=shape.name),
             most=shape.most,
             calm=600 if shape.name == "render" else 300,
             prometheus=PROMETHEUS,

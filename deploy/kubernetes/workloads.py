@@ -1,7 +1,7 @@
 """A process as a Deployment, the name by which its exporter is asked, and how many of it may be taken away at once.
 
-All write to one volume that every node sees, and to two folders that are each pod's own: /tmp, and the scratch folder,
-since two pods that have the same process id would take each other's. Nothing is a variable for a server's address: a
+All write to one volume that every node sees, and to two folders that are each pod's own, and go with it: /tmp, and the
+scratch folder, which nobody else has to see. Nothing is a variable for a server's address: a
 cluster's own names for services begin like our settings, and one that we do not know stops a process.
 """
 
@@ -19,6 +19,14 @@ GRACE_S: Final = 30
 _LINGER_S: Final = 5
 #: A process that waits for its servers is not dead; one that waits an hour is started again.
 _START_TRIES: Final = 360
+
+#: Of everything that is made for a process.
+LABELS: Final = """\
+  labels:
+    app.kubernetes.io/name: ytempire
+    app.kubernetes.io/component: {name}
+    app.kubernetes.io/part-of: ytempire
+"""
 
 _DEPLOYMENT: Final = """\
 apiVersion: apps/v1
@@ -88,11 +96,7 @@ apiVersion: v1
 kind: Service
 metadata:
   name: {name}
-  labels:
-    app.kubernetes.io/name: ytempire
-    app.kubernetes.io/component: {name}
-    app.kubernetes.io/part-of: ytempire
-spec:
+{labels}spec:
 {headless}  selector:
     app.kubernetes.io/name: ytempire
     app.kubernetes.io/component: {name}
@@ -107,11 +111,7 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: {name}
-  labels:
-    app.kubernetes.io/name: ytempire
-    app.kubernetes.io/component: {name}
-    app.kubernetes.io/part-of: ytempire
-spec:
+{labels}spec:
   maxUnavailable: 1
   unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
@@ -145,7 +145,7 @@ _LIFECYCLE: Final = f"""\
 
 def workload(shape: Shape, *, gateway_port: int) -> str:
     """The file of one process."""
-    is_gateway = shape.name == "gateway"
+    is_gateway, labels = shape.name == "gateway", LABELS.format(name=shape.name)
     ports = [("metrics", shape.port), *([("http", gateway_port)] if is_gateway else [])]
     text = MADE.format(file="workloads") + _DEPLOYMENT.format(
         name=shape.name,
@@ -161,10 +161,11 @@ def workload(shape: Shape, *, gateway_port: int) -> str:
     )
     text += _SERVICE.format(
         name=shape.name,
+        labels=labels,
         headless="" if is_gateway else "  clusterIP: None\n",
         ports="\n".join(f"    - {{name: {name}, port: {port}, targetPort: {name}}}" for name, port in ports),
     )
-    return text + (_BUDGET.format(name=shape.name) if shape.shares else "")
+    return text + (_BUDGET.format(name=shape.name, labels=labels) if shape.shares else "")
 
 
 def _env(shape: Shape) -> Iterator[str]:

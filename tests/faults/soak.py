@@ -14,12 +14,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final, cast
 
 import asyncpg
-import msgspec
 import psutil
 import redis
 
@@ -28,8 +27,10 @@ from schema.errors import PipelineError
 from streams import names
 from tests.bench import waiting
 from tests.fakes.faults import Fault, Kind, Provider
+from tests.faults import journals
 from tests.faults.ground import Ground
 from tests.faults.matrix import DEATHS
+from tests.faults.soak_samples import Sample, seen
 
 #: Whom nobody kills.
 SPARED: Final = ("intake", "media", "cost", "gateway")
@@ -53,30 +54,7 @@ _VIDEO_EVERY_S, _IN_HAND_AT_MOST, _REST_WITHIN_S = 5.0, 6, 300.0
 _WRONG: Final = (AssertionError, LookupError, OSError, PipelineError, asyncpg.PostgresError, redis.RedisError)
 #: Of refusals that is no finding here: their streams are wiped, and trimmed after minutes. Their rows stay.
 _LETTERS_GO: Final = "has a row and no letter"
-_MIB: Final = 1 << 20
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """What was seen at one moment; sizes in MiB."""
-
-    at_s: float
-    faults: int
-    videos: Mapping[str, int]
-    #: Resident memory and open descriptors of each process, by its name.
-    memory: Mapping[str, float]
-    descriptors: Mapping[str, int]
-    #: Seconds that each process has lived.
-    age_s: Mapping[str, float]
-    postgres_connections: int
-    redis_clients: int
-    redis_memory: float
-    consumers: int
-    #: By folder of the data directory.
-    disk: Mapping[str, float]
-    #: Invariants that did not hold, in words.
-    broken: tuple[str, ...] = ()
-    #: Whether the factory had been let come to rest.
-    rested: bool = False
+_WATCHED: Final = (*_KILLED, *SPARED, "valkey")
 
 
 class Soak:
@@ -84,7 +62,7 @@ class Soak:
 
     def __init__(self, ground: Ground, journal: Path, say: Callable[[str], None], *, seed: int) -> None:
         self._ground, self._journal, self._say = ground, journal, say
-        self.samples = kept(journal)
+        self.samples = journals.kept(journal, Sample)
         self._before_s = self.samples[-1].at_s if self.samples else 0.0
         self._faults = self.samples[-1].faults if self.samples else 0
         self._began_s = time.monotonic()
@@ -238,66 +216,13 @@ class Soak:
 
     def _sample(self, *, broken: tuple[str, ...] = (), rested: bool = False) -> None:
         with contextlib.suppress(*_WRONG, psutil.Error):
-            sample = self._seen(broken, rested=rested)
+            sample = seen(
+                self._ground, self._bus, _WATCHED, at_s=self.at_s, faults=self._faults, broken=broken, rested=rested
+            )
             self.samples.append(sample)
-            with self._journal.open("ab") as file:
-                file.write(msgspec.json.encode(sample) + b"\n")
+            journals.add(self._journal, sample)
             if rested:
                 ended = ", ".join(f"{count} {status}" for status, count in sorted(sample.videos.items()))
                 self._say(f"{sample.at_s / 60:.0f} min, {sample.faults} faults, at rest: {ended}")
             for text in broken:
                 self._say(f"    {text}")
-
-    def _seen(self, broken: tuple[str, ...], *, rested: bool) -> Sample:
-        processes = dict(self._processes())
-        info = cast("dict[str, int]", self._bus.info())
-        consumers = 0
-        for stream in {stream for declared in names.SUBSCRIPTIONS.values() for stream in declared.streams}:
-            with contextlib.suppress(redis.ResponseError):  # a stream that nobody has written to since the last wipe
-                consumers += sum(
-                    group["consumers"] for group in cast("list[dict[str, int]]", self._bus.xinfo_groups(stream))
-                )
-        return Sample(
-            at_s=round(self.at_s, 1),
-            faults=self._faults,
-            videos=self._ground.factory.statuses(),
-            memory={name: round(process.memory_info().rss / _MIB, 1) for name, process in processes.items()},
-            descriptors={name: process.num_fds() for name, process in processes.items()},
-            age_s={name: round(time.time() - process.create_time()) for name, process in processes.items()},
-            postgres_connections=self._ground.value("SELECT count(*) FROM pg_stat_activity WHERE datname IS NOT NULL"),
-            redis_clients=info["connected_clients"],
-            redis_memory=round(info["used_memory"] / _MIB, 2),
-            consumers=consumers,
-            disk={
-                folder.name: round(_size(folder) / _MIB, 1)
-                for folder in sorted(self._ground.factory.folder.iterdir())
-                if folder.is_dir()
-            },
-            broken=broken,
-            rested=rested,
-        )
-
-    def _processes(self) -> Iterator[tuple[str, psutil.Process]]:
-        """Those of the factory, each under its name."""
-        up = self._ground.factory.process
-        assert up is not None
-        yield "launcher", psutil.Process(up.pid)
-        for name in (*_KILLED, *SPARED, "valkey"):
-            with contextlib.suppress(LookupError, psutil.Error):
-                yield name, psutil.Process(self._ground.factory.pid_of(name))
-
-
-def kept(journal: Path) -> list[Sample]:
-    """What a journal holds; nothing where there is none."""
-    lines = journal.read_bytes().split(b"\n")[:-1] if journal.exists() else []
-    return [msgspec.json.decode(line, type=Sample) for line in lines]
-
-
-def _size(folder: Path) -> int:
-    """Bytes on disk of all that lies in it."""
-    size = 0
-    for root, _, files in os.walk(folder):
-        for name in files:
-            with contextlib.suppress(OSError):
-                size += Path(root, name).stat().st_blocks * 512
-    return size

@@ -12,7 +12,8 @@ from typing import Final
 import msgspec
 
 from deploy.reporting.plots import HALF, Column, columns
-from tests.faults.soak import SPARED, Sample
+from tests.faults.soak import SPARED
+from tests.faults.soak_samples import Sample
 
 #: All processes that were not killed by the soak itself, the launcher too.
 _STEADY: Final = ("launcher", *SPARED)
@@ -98,7 +99,7 @@ def plot(samples: Sequence[Sample]) -> str:
         bars = [
             Column(
                 _hour(number, stretch_s),
-                (median([measure.of(sample) for sample in samples if int(sample.at_s / stretch_s) == number] or [0]),),
+                (median([measure.of(sample) for sample in samples if _stretch(sample, stretch_s) == number] or [0]),),
                 "",
             )
             for number in range(_BARS)
@@ -120,6 +121,11 @@ def _eighth(samples: Sequence[Sample], number: int) -> list[Sample]:
     """The samples of one eighth of the time; all of them where that has none."""
     step_s = samples[-1].at_s / _EIGHTHS
     return [sample for sample in samples if number * step_s < sample.at_s <= (number + 1) * step_s] or list(samples)
+
+
+def _stretch(sample: Sample, stretch_s: float) -> int:
+    """The column that it belongs to; the very last moment to the last."""
+    return min(_BARS - 1, int(sample.at_s / stretch_s))
 
 
 def _hour(number: int, stretch_s: float) -> str:

@@ -16,6 +16,7 @@ import asyncpg
 import msgspec
 
 from schema.errors import PipelineError
+from tests.faults import journals
 from tests.faults.case import Case, Needs, Play
 from tests.faults.ground import Ground, ground
 from tests.faults.matrix import ROWS, shown
@@ -45,10 +46,7 @@ class Journal:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.runs: list[Run] = []
-        if path is not None and path.exists():
-            complete = path.read_bytes().split(b"\n")[:-1]
-            self.runs = [msgspec.json.decode(line, type=Run) for line in complete]
+        self.runs: list[Run] = [] if path is None else journals.kept(path, Run)
 
     def has(self, case: Case, number: int, seed: int) -> bool:
         """Whether this was played."""
@@ -58,8 +56,7 @@ class Journal:
         """Another one."""
         self.runs.append(run)
         if self._path is not None:
-            with self._path.open("ab") as file:
-                file.write(msgspec.json.encode(run) + b"\n")
+            journals.add(self._path, run)
 
 
 class _Grounds:

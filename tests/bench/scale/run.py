@@ -17,7 +17,7 @@ from tests.bench.scale import backlog, workers
 from tests.bench.scale.backlog import Backlog
 from tests.bench.scale.staff import GUARDIANS
 from tests.bench.scale.workers import Team
-from tests.bench.table import Goal, Row, lines, row
+from tests.bench.table import Goal, Row, columns, lines, number, row
 
 T = TypeVar("T")
 _FLAT_COST, _SPEED_UP = Goal("<=", 1.2), Goal(">=", 7.5)
@@ -45,14 +45,15 @@ def run(options: Options, say: Say) -> list[Row]:
     """Measures, says the table, and returns its rows."""
     seen: dict[int, list[Backlog]] = {waiting: [] for waiting in options.waiting}
     teams: dict[int, list[Team]] = {processes: [] for processes in options.processes}
-    for number in range(options.rounds):
-        say(f"round {number + 1} of {options.rounds}")
+    for done in range(options.rounds):
+        say(f"round {done + 1} of {options.rounds}")
         for waiting, backlogs in seen.items():
             backlogs.append(backlog.measure(waiting, options.videos, say))
         for processes, found in teams.items():
             found.append(workers.measure(processes, say))
     rows = [*_backlogs(seen), *_teams(teams)]
-    for line in ("", *lines(rows)):
+    told = [(one.row, f"{number(one.value)} {one.unit}", one.note) for one in rows if one.goal is None]
+    for line in ("", *columns(("", "figure", ""), told), "", *lines(rows)):
         say(line)
     return rows
 
