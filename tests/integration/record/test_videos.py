@@ -40,6 +40,27 @@ async def test_admission_goes_by_priority_and_never_beyond_what_may_be_in_hand(v
     assert await queue.in_hand() == 3
 
 
+@pytest.mark.parametrize("room", [1, 4, 11])
+async def test_of_many_that_wait_those_are_promoted_that_priority_and_age_put_first(
+    postgres: Postgres, queue: Queue, room: int
+) -> None:
+    await execute(
+        postgres,
+        """INSERT INTO video_queue (id, key, priority, topic, brief, created_at)
+           SELECT 'w' || n, 'w' || n, n * 7 % 10, 't', '{}', now() - make_interval(secs => n * 389 % 4000)
+             FROM generate_series(1, 60) AS n""",
+    )
+    first = await value(
+        postgres,
+        """SELECT array_agg(id ORDER BY id) FROM (SELECT id FROM video_queue
+            ORDER BY priority + extract(epoch FROM now() - created_at) / 600 DESC, created_at, id LIMIT $1) AS best""",
+        room,
+    )
+    assert await queue.promote(capacity=room, age_per_priority_s=600) == room
+    promoted = "SELECT array_agg(id ORDER BY id) FROM video_queue WHERE status = 'queued'"
+    assert await value(postgres, promoted) == first
+
+
 async def test_waiting_long_outweighs_priority(videos: Videos, queue: Queue, postgres: Postgres) -> None:
     old, new = await accept(videos, "old", 1), await accept(videos, "new", 9)
     await execute(postgres, "UPDATE video_queue SET created_at = now() - interval '2 hours' WHERE id = $1", old)
