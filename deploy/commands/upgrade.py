@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from streams.transport.over_redis import RedisTransport
 
 _LOOK_S: Final = 0.05
+_NEVER: Final = "0-0"
 _STOP_ALL: Final = "back up, halt, end every process of the factory on every host, then start this version"
 _STEPS: Final = "docs/upgrade.md has the steps"
 
@@ -188,7 +189,8 @@ def _strange(transport: RedisTransport) -> Counter[tuple[str, str]]:
     for stage in flow.STAGES:
         newest = transport.last_generated_id(stage.stream, wait_s=PATIENCE_S)
         entries = transport.held(names.stage_subscription(stage))
-        entries += transport.observe({stage.stream: _before(newest)}, _LOOK_S) if newest else []
+        # a stream that only its groups have made was never written to
+        entries += transport.observe({stage.stream: _before(newest)}, _LOOK_S) if newest not in {None, _NEVER} else []
         found |= {(entry.stream, entry.id): entry for entry in entries}
     versions = ((entry.origin_stream, facts.spoken(entry.fields)) for entry in found.values())
     return Counter((stream, wire.shown(version)) for stream, version in versions if version != b"%d" % facts.VERSION)

@@ -105,6 +105,15 @@ def test_an_event_of_another_version_that_waits_or_was_just_written_stands_in_th
 
 
 @pytest.mark.usefixtures("at")
+def test_a_stream_that_nobody_has_written_to_yet_stands_in_nobodys_way(
+    redis_server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    redis_server.xgroup_create("stream:scripts", "media", id="0", mkstream=True)
+    code, said = _check(capsys)
+    assert (code, "all that wait speak version 1" in said) == (0, True)
+
+
+@pytest.mark.usefixtures("at")
 def test_a_setting_that_this_release_does_not_have_is_told_with_the_one_that_is_near(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
