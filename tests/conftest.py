@@ -21,6 +21,7 @@ import asyncpg
 import certifi
 import msgspec
 import pytest
+import structlog
 
 from deploy.launch import postgres, probes, valkey
 from deploy.launch.ports import free_ports
@@ -49,6 +50,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("slow"):
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(Path(__file__).parent))))
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_they_were() -> Iterator[None]:
+    """A test that leaves logs set up otherwise is told here: after it, others of its process would hear nothing."""
+    before = structlog.get_config()
+    yield
+    assert structlog.get_config() == before, "this test has left the logs set up otherwise"
 
 
 @pytest.fixture(scope="session")

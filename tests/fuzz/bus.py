@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -93,7 +94,6 @@ def bus(folder: Path, addresses: tuple[str, str] | None = None) -> Iterator[Bus]
         with servers(folder) as made, bus(folder, made) as one:
             yield one
         return
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with looping() as loop:
         one = Bus(Processes(*addresses, folder))
         loop.run_coroutine(one.open())
@@ -105,10 +105,12 @@ def bus(folder: Path, addresses: tuple[str, str] | None = None) -> Iterator[Bus]
 
 @contextmanager
 def looping() -> Iterator[LoopThread]:
-    """A loop in a thread of its own, in which servers run while this one asks."""
-    thread = LoopThread()
+    """A loop in a thread of its own, in which servers run, saying nothing, while this one asks."""
+    thread, said = LoopThread(), structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     thread.start()
     try:
         yield thread
     finally:
         thread.stop()  # type: ignore[no-untyped-call] # dramatiq types its threads in part
+        structlog.configure(**said)

@@ -18,7 +18,6 @@ from typing import Any, Final
 import httpx
 import msgspec
 import schemathesis
-import structlog
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.result import Ok
@@ -251,7 +250,6 @@ def _chunked(rng: random.Random, body: bytes) -> tuple[bytes, bool]:
 @contextmanager
 def asking(row: str, folder: Path, addresses: tuple[str, str] | None = None) -> Iterator[Asking]:
     """One that runs, on servers of its own where none are named."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     with ExitStack() as stack:
         made = addresses or stack.enter_context(servers(folder))
         loop = stack.enter_context(looping())

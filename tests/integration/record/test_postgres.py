@@ -68,7 +68,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 @pytest.fixture
 async def postgres(server: Server) -> AsyncIterator[Postgres]:
     pool = Postgres(server.url, Servers(), process="test")
-    await pool.open()
+    await asyncio.wait_for(pool.open(), WITHIN_S)  # a test that failed may have left the server down
     yield pool
     await pool.close()
 
