@@ -50,6 +50,8 @@ class Mutation(msgspec.Struct, frozen=True):
     #: By which invariants it is found, one of them at least.
     found_by: tuple[str, ...]
     apply: Callable[[], AbstractContextManager[None]]
+    #: A seed that has noticed it, tried first: only a speed-up, any other may notice it as well.
+    first_seed: int = 0
 
 
 @contextmanager
@@ -249,7 +251,7 @@ def _key(claim: Claim) -> tuple[str, str, int]:
 MUTATIONS: Final = (
     Mutation("no reservation", "money is set aside before a call (ledger.reserve)", ("I4",), _without_reservation),
     Mutation("no budgets", "the budgets of video and day (money.reserve)", ("I3",), _without_budgets),
-    Mutation("no fence", "a commit names its attempt (attempts._LEAVE)", ("I1",), _without_fence),
+    Mutation("no fence", "a commit names its attempt (attempts._LEAVE)", ("I1",), _without_fence, first_seed=197),
     Mutation("no lease", "a live lease keeps others away (claiming)", ("lease",), _without_lease),
     Mutation(
         "no halt in the ledger", "money asks for holds (money.reserve, mark_sent)", ("I7",), _without_ledgers_halt
@@ -275,7 +277,7 @@ def found(mutation: Mutation, seeds: range) -> tuple[int, tuple[str, ...]] | Non
     """The first seed that turns red by one of its invariants, and all that it broke; None: nothing noticed."""
     with ExitStack() as stack:
         stack.enter_context(mutation.apply())
-        for seed in seeds:
+        for seed in (*seeds[mutation.first_seed :], *seeds[: mutation.first_seed]):
             broken = World(seed).play().broken
             if any(what.startswith(mutation.found_by) for what in broken):
                 return seed, broken
